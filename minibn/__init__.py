@@ -1,0 +1,16 @@
+"""minibn: recurrent batch normalization, written by hand.
+
+Forward passes and back-propagation through time of the tanh RNN, the LSTM and the batch-normalized LSTM of
+Cooijmans et al., "Recurrent Batch Normalization" (ICLR 2017), on NumPy or CuPy arrays.
+"""
+
+from minibn.backend import array_module, to_device, to_host
+from minibn.layers import BNLSTM, BNRNN, LSTM, RNN, BNRNNTwoTerm
+from minibn.models import SequenceClassifier
+from minibn.statistics import PopulationStatistics, Statistics
+from minibn.training.population import estimate_population_statistics
+
+__version__ = "0.1.0"
+
+__all__ = ["BNLSTM", "BNRNN", "LSTM", "RNN", "BNRNNTwoTerm", "PopulationStatistics", "SequenceClassifier",
+           "Statistics", "array_module", "estimate_population_statistics", "to_device", "to_host"]

@@ -1,0 +1,270 @@
+"""The command ``minibn``: arguments in, one function call, text out. The work is done in the rooms it calls.
+
+A user's mistake is one line on stderr and exit code 2; MINIBN_DEBUG=1 shows the traceback instead. Rooms are
+imported inside the handlers, so that ``minibn --help`` is quick.
+"""
+
+import argparse
+import os
+import sys
+from dataclasses import fields
+
+import minibn
+from minibn.training.config import PRESETS, TrainConfig
+
+__all__ = ["main"]
+
+DEFAULT_PRESET = "quick"
+
+
+def main(arguments=None):
+    """Run the command line.
+
+    Parameters
+    ----------
+    arguments : list of str, optional
+        By default those of the process.
+
+    Returns
+    -------
+    int
+        Exit code: 0 done, 1 a gradient check failed, 2 a mistake or a failure, 130 interrupted.
+    """
+    options = vars(_parser().parse_args(arguments))
+    handler = options.pop("handler")
+    try:
+        return handler(**options) or 0
+    except KeyboardInterrupt as interrupt:
+        print(f"minibn: interrupted{f': {interrupt}' if str(interrupt) else ''}", file=sys.stderr)
+        return 130
+    # What the public functions of minibn raise for a user's mistake, for a diverged training, for a full
+    # disk.
+    except (ValueError, TypeError, FloatingPointError, OSError, MemoryError) as error:
+        if os.environ.get("MINIBN_DEBUG") == "1":
+            raise
+        print(f"minibn: error: {_one_line(error)}", file=sys.stderr)
+        return 2
+
+
+def _one_line(error):
+    text = str(error)
+    if isinstance(error, OSError) and error.strerror:  # without "[Errno 28]"
+        text = f"{error.filename}: {error.strerror}" if error.filename else error.strerror
+    return " ".join((text or type(error).__name__).split())
+
+
+def _parser():
+    parser = argparse.ArgumentParser(
+        prog="minibn",
+        description="Recurrent batch normalization by hand: every gradient written out and checked.",
+        epilog="MINIBN_DATA names a folder with data sets; MINIBN_DEBUG=1 shows tracebacks.",
+    )
+    parser.add_argument("--version", action="version", version=f"minibn {minibn.__version__}")
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    for add in (_add_demo, _add_train, _add_evaluate, _add_reproduce, _add_gradcheck, _add_data):
+        add(commands)
+    return parser
+
+
+def _command(commands, name, handler, help):
+    parser = commands.add_parser(
+        name, help=help, description=help, formatter_class=argparse.ArgumentDefaultsHelpFormatter
+    )
+    parser.set_defaults(handler=handler)
+    return parser
+
+
+# ---------------------------------------------------------------------- train
+
+
+def _add_train(commands):
+    parser = _command(
+        commands, "train", _train, "train a network on MNIST, pixel by pixel; the run is a folder"
+    )
+    parser.add_argument(
+        "--preset",
+        choices=PRESETS,
+        default=argparse.SUPPRESS,
+        help=(
+            "settings to start from: quick (minutes on two cores, shipped images) or paper (all of MNIST, "
+            f"100,000 iterations); the options below win over it (default: {DEFAULT_PRESET})"
+        ),
+    )
+    parser.add_argument(
+        "--run",
+        metavar="FOLDER",
+        default=argparse.SUPPRESS,
+        help=("folder of the run (default: runs/TASK-MODEL-PRESET)"),
+    )
+    parser.add_argument(
+        "--resume", action="store_true", help="continue the run in the folder after its last checkpoint"
+    )
+    parser.add_argument(
+        "--progress",
+        choices=("auto", "bar", "lines", "none"),
+        default="auto",
+        help=("bar, a line per validation, or nothing; auto is bar on a terminal, else lines"),
+    )
+    for f in fields(TrainConfig):
+        _add_option(parser, f)
+
+
+def _add_option(parser, f):
+    """One option from one field of `TrainConfig`. Only what the user gives reaches the handler."""
+    kind, choices, help = f.metadata["kind"], f.metadata["choices"], f.metadata["help"]
+    help = f"{help} (default: {_default_text(f)})"
+    if f.name == "task":
+        parser.add_argument(f.name, choices=choices, help=f.metadata["help"])
+        return
+    name = "--" + f.name.replace("_", "-")
+    if kind is bool:
+        parser.add_argument(name, action=argparse.BooleanOptionalAction, default=argparse.SUPPRESS, help=help)
+    else:
+        metavar = None if choices else kind.__name__.upper()
+        parser.add_argument(
+            name, type=kind, choices=choices, metavar=metavar, default=argparse.SUPPRESS, help=help
+        )
+
+
+def _default_text(f):
+    text = str(f.default)
+    others = [f"{preset}: {changes[f.name]}" for preset, changes in PRESETS.items() if f.name in changes]
+    return ", ".join([f"paper: {text}", *others]) if others else text
+
+
+def _train(resume, progress, run=None, preset=None, **options):
+    from minibn.training import make_config, resumed_config, train
+    from minibn.training.runs import CONFIG
+
+    model = options.get("model", TrainConfig.model)
+    folder = run or os.path.join("runs", f"{options['task']}-{model}-{preset or DEFAULT_PRESET}")
+    if resume and os.path.exists(os.path.join(folder, CONFIG)):
+        config = resumed_config(folder, preset, **options)
+    else:
+        config = make_config(preset or DEFAULT_PRESET, **options)
+    try:
+        final = train(config, folder, resume=resume, progress=progress)
+    except KeyboardInterrupt as interrupt:
+        where = str(interrupt) or f"the last checkpoint is in {folder}"
+        interrupt.args = (f"{where}; continue with: minibn train {config.task} --run {folder} --resume",)
+        raise
+    how = "with population statistics" if config.normalized else "without batch normalization"
+    print(
+        f"{folder}: accuracy on the {final['test_name']} {final['test_accuracy']:.4f} {how}, "
+        f"model of iteration {final['best_iteration']}"
+    )
+
+
+# ---------------------------------------------------------------------- evaluate, reproduce, demo
+
+
+def _add_evaluate(commands):
+    parser = _command(commands, "evaluate", _evaluate, "loss and accuracy of a run's best model")
+    parser.add_argument("run", metavar="RUN", help="folder of the run")
+    parser.add_argument(
+        "--statistics",
+        choices=("population", "batch", "averaged"),
+        default="population",
+        help=(
+            "normalize with the population's statistics of each step, with the batch's own, or with the "
+            "population's averaged over time"
+        ),
+    )
+    parser.add_argument(
+        "--batch-size",
+        type=int,
+        default=None,
+        metavar="INT",
+        help=("examples at a time; None is 1000, or with batch statistics the size used in training"),
+    )
+    parser.add_argument(
+        "--device", choices=("cpu", "cuda"), default=None, help="None is the device of the run"
+    )
+
+
+def _evaluate(run, statistics, batch_size, device):
+    from minibn.training import evaluate_run
+
+    for name, result in evaluate_run(run, statistics, batch_size, device).items():
+        print(
+            f"{name}: loss {result.loss:.4f}, accuracy {result.accuracy:.4f} "
+            f"({result.correct} of {result.examples}), {statistics} statistics"
+        )
+
+
+def _add_reproduce(commands):
+    parser = _command(commands, "reproduce", _reproduce, "compute and draw a figure of the paper")
+    parser.add_argument("name", choices=("figure1a", "figure1b", "figure2"), help="which")
+    parser.add_argument(
+        "--output", metavar="FOLDER", default="runs/figures", help="where the picture and its numbers go"
+    )
+
+
+def _reproduce(name, output):
+    from minibn.studies import reproduce
+
+    reproduce(name, output)
+
+
+def _add_demo(commands):
+    help = (
+        "the whole of it in three minutes: gradients checked, two networks trained, figures drawn, one page"
+    )
+    parser = _command(commands, "demo", _demo, help)
+    parser.add_argument(
+        "--output", metavar="FOLDER", default="runs/demo", help="where the page and its pictures go"
+    )
+
+
+def _demo(output):
+    from minibn.studies.demo import run_demo
+
+    run_demo(output)
+
+
+# ---------------------------------------------------------------------- gradcheck, data
+
+
+def _add_gradcheck(commands):
+    parser = _command(
+        commands, "gradcheck", _gradcheck, "compare the hand-written gradients with numerical ones"
+    )
+    parser.add_argument(
+        "names",
+        nargs="*",
+        default=["all"],
+        metavar="CELL",
+        choices=("rnn", "bnrnn", "lstm", "bnlstm", "all"),
+        help="rnn, bnrnn, lstm, bnlstm or all",
+    )
+
+
+def _gradcheck(names):
+    from minibn.gradcheck import gradcheck_table
+
+    text, ok = gradcheck_table(names)
+    print(text)
+    return 0 if ok else 1
+
+
+def _add_data(commands):
+    parser = _command(commands, "data", _data, "the data sets: what is here, fetch it, verify it")
+    parser.add_argument("action", choices=("list", "fetch", "verify"), help="what to do")
+    parser.add_argument(
+        "name",
+        nargs="?",
+        default=None,
+        metavar="NAME",
+        help="which data set; None is every one (fetch: mnist)",
+    )
+
+
+def _data(action, name):
+    from minibn.data import fetch_data, list_data, verify_data
+
+    if action == "list":
+        print(list_data())
+    elif action == "fetch":
+        print(fetch_data(name or "mnist"))
+    else:
+        print(verify_data(name))

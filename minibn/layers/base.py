@@ -1,0 +1,291 @@
+"""What every layer is: parameters, checks, the input term, the initial state, and the way forward and backward."""
+
+import copy
+from typing import NamedTuple
+
+import numpy as np
+
+from minibn.backend import array_module
+from minibn.equations import input_term
+from minibn.errors import check_array, check_choice, check_same_backend, check_same_dtype
+from minibn.initializers import orthogonal, recurrent_weights
+from minibn.statistics import PopulationStatistics, Statistics
+
+ENGINES = ("equations",)
+PIECE_ELEMENTS = 2 ** 22      # of one (steps, N, G) array in `forward_in_pieces`: 16 MiB in float32, times ten
+
+
+class InputCache(NamedTuple):
+    """The input term of a sequence, as the backward pass needs it."""
+
+    x: object           # (T, N, D) floating or (T, N) integer; zeros at padded steps
+    x_linear: object    # (T, N, G)
+    x_term: object      # (T, N, G)
+    x_bn: tuple         # of BatchNormCache: one per step, one for the whole sequence, or none
+
+    def look_up(self, name):
+        """A field, or x_mean, x_variance, x_inv_std (T, 1, G; per sequence (1, 1, G)), x_hat (T, N, G)."""
+        if name in self._fields:
+            return getattr(self, name)
+        field = name.removeprefix("x_")
+        if not self.x_bn or field not in self.x_bn[0]._fields:
+            raise AttributeError(f"no quantity called {name!r} in the input term")
+        values = array_module(self.x_linear).stack([getattr(cache, field) for cache in self.x_bn])
+        return values.reshape(self.x_linear.shape) if field == "hat" else values
+
+
+class LayerCache:
+    """Everything a layer's forward pass computed, by the paper's names.
+
+    ``cache.h`` and ``cache.c`` (T, N, H) are the carried states; ``cache.f_tilde``, ``cache.h_hat``,
+    ``cache.x_hat`` and every other quantity of the equations are stacked over time.
+    """
+
+    def __init__(self, inputs, sequence, learned_state):
+        self.inputs = inputs
+        self.sequence = sequence
+        self.learned_state = learned_state
+
+    @property
+    def mask(self):
+        """The mask (T, N) as bool, or None."""
+        return self.sequence.mask
+
+    @property
+    def final_state(self):
+        """The carried state after the last step: (h_T,) or (h_T, c_T)."""
+        return self.sequence.final_state
+
+    def statistics(self, terms):
+        """The statistics that each of the `terms` was normalized with: term -> Statistics of arrays (T, G)."""
+        return {term: Statistics(*(getattr(self, f"{term}_{field}")[:, 0] for field in Statistics._fields))
+                for term in terms}
+
+    def __getattr__(self, name):
+        if name.startswith("__") or "sequence" not in self.__dict__:
+            raise AttributeError(name)
+        if name.startswith("x_"):
+            return self.inputs.look_up(name)
+        return getattr(self.sequence, name)
+
+
+class RecurrentLayer:
+    """What all cells share: the input term, the initial state, checks, and the way through forward and backward.
+
+    Subclasses give the class attributes, `_new_parameters` and the pair `_recur_forward`, `_recur_backward`.
+    """
+
+    blocks = 1                      # G = blocks * H
+    state_names = ("h0",)
+    terms = ()                      # normalized terms, those with statistics
+    input_statistics = "step"
+
+    def __init__(self, input_size, hidden_size, *, dtype=np.float64, rng=None, engine="equations", init="orthogonal"):
+        for name, size in (("input_size", input_size), ("hidden_size", hidden_size)):
+            if not isinstance(size, int | np.integer) or size < 1:
+                raise ValueError(f"{name}: expected a positive integer, got {size!r}; pass at least 1")
+        check_choice("engine", engine, ENGINES)
+        dtype = np.dtype(dtype)
+        if dtype.kind != "f":
+            raise TypeError(f"dtype: expected a floating dtype, got {dtype}; use float32 or float64")
+        rng = np.random.default_rng(rng)
+        self.input_size, self.hidden_size, self.engine = int(input_size), int(hidden_size), engine
+        H, G = self.hidden_size, self.blocks * self.hidden_size
+        params = {
+            "W_x": orthogonal(rng, self.input_size, G),
+            "W_h": recurrent_weights(init, rng, H, self.blocks),
+            "b": np.zeros(G),
+            **self._new_parameters(H, G),
+            **{name: np.zeros(H) for name in self.state_names},
+        }
+        self.params = {name: value.astype(dtype) for name, value in params.items()}
+
+    @property
+    def dtype(self):
+        """The dtype of the parameters, which x must have too."""
+        return self.params["W_h"].dtype
+
+    def map_params(self, function):
+        """A copy of the layer with `function` applied to every parameter."""
+        other = copy.copy(self)
+        other.params = {name: function(value) for name, value in self.params.items()}
+        return other
+
+    def forward(self, x, mask=None, initial_state=None, statistics=None, first_step=0):
+        """Run the recurrence over a minibatch of sequences.
+
+        Parameters
+        ----------
+        x : ndarray of shape (T, N, D), or integer ndarray of shape (T, N)
+            Time-major input of the parameters' dtype; integers mean one-hot input.
+        mask : ndarray of shape (T, N), optional
+            True (or 1) where a step is live. Padded steps keep the state, are left out of the statistics,
+            and their x is never read.
+        initial_state : tuple of ndarray (N, H), optional
+            (h_0, c_0), or (h_0,) for RNNs, for each example; by default the learned h0 and c0.
+        statistics : PopulationStatistics, optional
+            Use these instead of the minibatch's own.
+        first_step : int
+            The time step of x[0], for a later piece of a long sequence: which rows of `statistics` it uses.
+
+        Returns
+        -------
+        h : ndarray of shape (T, N, H)
+        cache : LayerCache
+
+        Raises
+        ------
+        TypeError, ValueError
+            An argument of the wrong type, dtype, rank or size; NumPy and CuPy mixed; a minibatch of one example
+            without `statistics`.
+        """
+        x, mask = self._check_input(x, mask)
+        T, N = x.shape[:2]
+        state = self._check_state(initial_state, x, N)
+        given = self._check_statistics(statistics, first_step, T, N)
+        inputs = self._input_forward(x, mask, given and given.pop("x", None))
+        sequence = self._recur_forward(inputs.x_term, state, mask, given)
+        cache = LayerCache(inputs, sequence, learned_state=initial_state is None)
+        return sequence.h, cache
+
+    def backward(self, dh, cache, observe=None):
+        """Back-propagate through time.
+
+        Parameters
+        ----------
+        dh : ndarray of shape (T, N, H)
+            Gradient of the loss with respect to h, only the loss terms of each step itself.
+        cache : LayerCache
+            Of the forward pass; it is not changed, and may be used again.
+        observe : callable, optional
+            ``observe(t, gradients, dstate)``: sees the total derivatives of every quantity at step t.
+
+        Returns
+        -------
+        dx : ndarray of shape (T, N, D), or None for integer x
+        grads : dict
+            Keys and shapes of `params`; h0 and c0 are (N, H) when an initial_state was given.
+        """
+        T, N = cache.inputs.x.shape[:2]
+        check_array("dh", dh, "T N H", T=T, N=N, H=self.hidden_size)
+        check_same_backend(self.params["W_h"], dh=dh)
+        check_same_dtype(self.dtype, dh=dh)
+        dx_term, dstate, grads = self._recur_backward(dh, cache.sequence, observe)
+        dx, input_grads = self._input_backward(dx_term, cache.inputs, cache.mask)
+        if cache.learned_state:
+            dstate = tuple(d.sum(axis=0) for d in dstate)             # (H,): h_0 is broadcast over the batch
+        grads = {**grads, **input_grads, **dict(zip(self.state_names, dstate, strict=True))}
+        return dx, {name: grads[name] for name in self.params}
+
+    def _input_forward(self, x, mask, given):
+        p = self.params
+        project = input_term.look_up_forward if x.ndim == 2 else input_term.project_forward
+        x_linear = project(x, p["W_x"])
+        if "x" not in self.terms:
+            return InputCache(x, x_linear, x_linear, ())
+        normalize = {"step": input_term.per_step_forward, "sequence": input_term.per_sequence_forward}
+        x_term, x_bn = normalize[self.input_statistics](x_linear, p["gamma_x"], self.eps, mask, given)
+        return InputCache(x, x_linear, x_term, x_bn)
+
+    def _input_backward(self, dx_term, inputs, mask):
+        grads, dx_linear = {}, dx_term
+        if inputs.x_bn:
+            backward = {"step": input_term.per_step_backward, "sequence": input_term.per_sequence_backward}
+            dx_linear, grads["gamma_x"] = backward[self.input_statistics](dx_term, inputs.x_bn)
+        if inputs.x.ndim == 2:
+            return None, {**grads, "W_x": input_term.look_up_backward(dx_linear, inputs.x, self.params["W_x"])}
+        dx, dW_x = input_term.project_backward(dx_linear, inputs.x, self.params["W_x"])
+        if mask is not None:
+            dx = array_module(dx).where(mask[..., None], dx, 0)
+        return dx, {**grads, "W_x": dW_x}
+
+    def batch_statistics(self, x, mask=None, initial_state=None):
+        """The batch statistics of every normalized term: term -> Statistics of arrays (T, G).
+
+        Streams over time, so that large batches fit in memory. A step without a live example has no
+        statistics: its rows are meaningless.
+        """
+        pieces = [cache.statistics(self.terms)
+                  for _, cache in self.forward_in_pieces(x, mask=mask, initial_state=initial_state)]
+        xp = array_module(x)
+        return {term: Statistics(*(xp.concatenate(values) for values in
+                                   zip(*(piece[term] for piece in pieces), strict=True)))
+                for term in self.terms}
+
+    def forward_in_pieces(self, x, mask=None, initial_state=None, statistics=None):
+        """Run `forward` on consecutive pieces of a sequence and yield each (h, cache): bounded memory, no backward.
+
+        The states are those of one long forward pass, since a step's statistics are its own. Where the input is
+        normalized per sequence and the statistics are the batch's, there is only one piece: the whole.
+        """
+        T, N = x.shape[:2]
+        length = max(1, PIECE_ELEMENTS // (N * self.blocks * self.hidden_size))
+        if self.input_statistics == "sequence" and statistics is None:
+            length = T
+        for start in range(0, T, length):
+            piece = slice(start, start + length)
+            h, cache = self.forward(x[piece], None if mask is None else mask[piece], initial_state, statistics, start)
+            yield h, cache
+            initial_state = cache.final_state
+
+    def _check_input(self, x, mask):
+        if getattr(x, "ndim", None) == 2:
+            check_array("x", x, "T N", kinds="iu")
+        else:
+            check_array("x", x, "T N D", D=self.input_size)
+            check_same_dtype(self.dtype, x=x)
+        check_same_backend(self.params["W_h"], x=x)
+        if mask is None:
+            return x, None
+        T, N = x.shape[:2]
+        check_array("mask", mask, "T N", kinds="biuf", T=T, N=N)
+        check_same_backend(self.params["W_h"], mask=mask)
+        mask = mask != 0                                              # (T, N)
+        xp = array_module(x)
+        return xp.where(mask if x.ndim == 2 else mask[..., None], x, 0), mask
+
+    def _check_state(self, initial_state, x, N):
+        H = self.hidden_size
+        if initial_state is None:
+            xp = array_module(x)
+            return tuple(xp.broadcast_to(self.params[name], (N, H)) for name in self.state_names)
+        names = ", ".join(self.state_names)
+        if not isinstance(initial_state, tuple | list) or len(initial_state) != len(self.state_names):
+            raise ValueError(f"initial_state: expected a tuple ({names},) of arrays (N={N}, H={H}), "
+                             f"got {type(initial_state).__name__}; pass one array for each state")
+        for name, state in zip(self.state_names, initial_state, strict=True):
+            check_array(f"initial_state {name}", state, "N H", N=N, H=H)
+            check_same_backend(self.params["W_h"], **{f"initial_state {name}": state})
+            check_same_dtype(self.dtype, **{f"initial_state {name}": state})
+        return tuple(initial_state)
+
+    def _check_statistics(self, statistics, first_step, T, N):
+        """The rows of the given statistics for these T steps; None where the batch's own are to be taken."""
+        if not self.terms:
+            return None
+        if statistics is None:
+            if N == 1:
+                raise ValueError("x: batch statistics need N >= 2 examples, got N=1, whose normalized values are all "
+                                 "zero; pass statistics= (minibn.estimate_population_statistics) or a larger batch")
+            return None
+        if set(statistics) != set(self.terms):
+            raise ValueError(f"statistics: expected the terms {sorted(self.terms)}, got {sorted(statistics)}; "
+                             f"estimate them with this model")
+        for term in self.terms:
+            G = self._term_size(term)
+            for field, values in zip(Statistics._fields, statistics[term], strict=True):
+                check_array(f"statistics {term}.{field}", values, "T_max G", G=G)
+                check_same_backend(self.params["W_h"], **{f"statistics {term}.{field}": values})
+        if first_step < 0:
+            raise ValueError(f"first_step: expected a time step >= 0, got {first_step}; steps count from 0")
+        given = PopulationStatistics(statistics).at_steps(first_step, T, self.dtype.type(0).real.dtype)
+        if self.input_statistics == "sequence":
+            given["x"] = Statistics(*(values[0] for values in given["x"]))                   # (1, G)
+        return given
+
+    def _set_input_statistics(self, kind):
+        check_choice("input_statistics", kind, ("step", "sequence"))
+        self.input_statistics = kind
+
+    def _term_size(self, term):
+        return self.hidden_size if term == "c" else self.blocks * self.hidden_size

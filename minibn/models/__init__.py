@@ -1,0 +1,5 @@
+"""What a task trains: a cell and what it needs around it."""
+
+from minibn.models.sequence_classifier import SequenceClassifier
+
+__all__ = ["SequenceClassifier"]

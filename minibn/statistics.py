@@ -1,0 +1,93 @@
+"""What a batch statistic is: a mean and a biased variance over the minibatch, separately at each time step.
+
+Statistics are plain values. They come out of a forward pass that estimated them, and they go into one
+that shall use them; no object has a training mode.
+"""
+
+from typing import NamedTuple
+
+from minibn.backend import array_module
+
+
+class Statistics(NamedTuple):
+    """Mean and biased variance (without epsilon) of each feature."""
+
+    mean: object        # (..., G)
+    variance: object    # (..., G)
+
+
+def example_weights(a, mask=None):
+    """The weight of each example in the batch statistics: 1/N, or mask/(number of live examples).
+
+    A step without a live example gets zero weights: it has no statistics, and nothing reads them.
+
+    Parameters
+    ----------
+    a : ndarray of shape (..., N, G)
+        What is to be normalized.
+    mask : ndarray of shape (..., N), optional
+        True (or 1) where an example is live.
+
+    Returns
+    -------
+    weight : ndarray of shape (..., 1, N), or (1, N) without a mask
+    """
+    xp = array_module(a)
+    real = a.real.dtype
+    N = a.shape[-2]
+    if mask is None:
+        return xp.full((1, N), 1 / N, dtype=real)
+    live = mask.astype(real)[..., None, :]                            # (..., 1, N)
+    count = live.sum(axis=-1, keepdims=True)                          # (..., 1, 1)
+    return live / xp.maximum(count, 1)
+
+
+def batch_statistics(a, weight):
+    """Mean and biased variance of `a` (..., N, G) under the example weights (..., 1, N): two passes.
+
+    Returns
+    -------
+    Statistics
+        Each of shape (..., 1, G). The second pass subtracts the mean first: a difference of squares
+        would lose the small variances that recurrent batch normalization meets at its first steps.
+    """
+    mean = weight @ a                                                 # (..., 1, G)
+    variance = weight @ (a - mean) ** 2                               # (..., 1, G)
+    return Statistics(mean, variance)
+
+
+class PopulationStatistics(dict):
+    """Statistics of the training set for each normalized term: ``population["h"].mean`` is (T_max, G).
+
+    Row t belongs to time step t; beyond T_max the last row repeats (Section 4 of the paper: one set per
+    step). An input term that is normalized per sequence has a single row.
+    """
+
+    def averaged_over_time(self):
+        """The paper's ablation: one set of statistics for all steps, the plain average of the rows."""
+        return PopulationStatistics({
+            term: Statistics(*(values.mean(axis=0, keepdims=True) for values in statistics))
+            for term, statistics in self.items()})
+
+    def at_steps(self, first_step, T, dtype):
+        """The rows of T steps from `first_step` on, as term -> Statistics of shape (T, 1, G)."""
+        return {term: Statistics(*(_rows(values, first_step, T).astype(dtype, copy=False) for values in statistics))
+                for term, statistics in self.items()}
+
+    def to_arrays(self):
+        """A flat dict ``{"h.mean": ..., "h.variance": ...}`` to save."""
+        return {f"{term}.{field}": getattr(statistics, field)
+                for term, statistics in self.items() for field in Statistics._fields}
+
+    @classmethod
+    def from_arrays(cls, arrays):
+        """The inverse of `to_arrays`."""
+        terms = dict.fromkeys(key.rsplit(".", 1)[0] for key in arrays)
+        return cls({term: Statistics(*(arrays[f"{term}.{field}"] for field in Statistics._fields)) for term in terms})
+
+
+def _rows(values, first_step, T):
+    """Rows first_step .. first_step + T - 1 of `values` (T_max, G), its last row repeated: (T, 1, G)."""
+    last = len(values) - 1
+    xp = array_module(values)
+    return values[xp.minimum(xp.arange(first_step, first_step + T), last)][:, None, :]
