@@ -1,0 +1,149 @@
+"""Where data files lie, whether they are the right ones, and how they get here.
+
+A data folder is, in this order: the ``folder`` argument, the folder named by the environment variable
+``MINIBN_DATA``, the cache that pooch keeps for this user. Only the cache is ever filled without being asked.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+ENVIRONMENT_VARIABLE = "MINIBN_DATA"
+
+
+class DataError(ValueError):
+    """A data file is missing, damaged, not the expected one, or cannot be fetched."""
+
+
+@dataclass(frozen=True)
+class DataFile:
+    """One file of a data set, as its origin published it."""
+
+    name: str
+    size: int
+    sha256: str
+
+
+def cache_folder():
+    """The folder that downloads go to when nothing else is said (no folder is made here)."""
+    import pooch
+
+    return Path(pooch.os_cache("minibn"))
+
+
+def data_home(folder=None):
+    """The data folder, and whether it is our own cache.
+
+    Parameters
+    ----------
+    folder : str or path, optional
+        Taken as it is. Otherwise ``MINIBN_DATA`` counts, otherwise the user's cache.
+
+    Returns
+    -------
+    tuple of (Path, bool)
+
+    Raises
+    ------
+    DataError
+        If a folder was named, by argument or environment, and is not there.
+    """
+    named = folder if folder is not None else os.environ.get(ENVIRONMENT_VARIABLE) or None
+    if named is None:
+        return cache_folder(), True
+    home = Path(named).expanduser()
+    if not home.is_dir():
+        by = "folder" if folder is not None else ENVIRONMENT_VARIABLE
+        raise DataError(f"{by}={str(named)!r} is not a folder; name one that holds the data files, or none")
+    return home, False
+
+
+def place_of(file, home, subfolder):
+    """Where ``file`` lies in ``home/subfolder`` or in ``home`` itself; None when in neither."""
+    for place in (home / subfolder / file.name, home / file.name):
+        if place.is_file():
+            return place
+    return None
+
+
+def read_checked(path, file, remedy):
+    """The bytes of ``path``, once they are known to be those of ``file``.
+
+    Hashed on every reading: a file can be damaged after it was fetched. The bytes returned are those hashed.
+
+    Raises
+    ------
+    DataError
+        Naming the file, what was expected, what was found, and the remedy.
+    """
+    try:
+        raw = Path(path).read_bytes()
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read ({error.strerror or error}); {remedy}") from None
+    found = hashlib.sha256(raw).hexdigest()
+    if found != file.sha256:
+        raise DataError(
+            f"{path}: damaged or not the expected file: expected {file.size} bytes with SHA-256 "
+            f"{file.sha256}, found {len(raw)} bytes with SHA-256 {found}; {remedy}"
+        )
+    return raw
+
+
+def download(file, target, mirrors, remedy):
+    """Fetch ``file`` to the path ``target``, trying each address of ``mirrors`` once, in order.
+
+    pooch writes to a temporary file, checks the SHA-256, and only then moves the file to its place: an
+    existing file is replaced by the right one or left as it is.
+
+    Raises
+    ------
+    DataError
+        If the folder cannot be written, or if no mirror gave the right file.
+    """
+    import pooch
+
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise DataError(
+            f"{target.parent}: cannot be made ({error.strerror or error}); "
+            f"set {ENVIRONMENT_VARIABLE} to a folder that can be written"
+        ) from None
+    # pooch announces every attempt on stderr; what fails is told once, in one line, at the end.
+    logger = pooch.get_logger()
+    level = logger.level
+    logger.setLevel("WARNING")
+    failures = []
+    try:
+        for mirror in mirrors:
+            try:
+                pooch.retrieve(
+                    mirror + file.name,
+                    known_hash=f"sha256:{file.sha256}",
+                    fname=target.name,
+                    path=target.parent,
+                    downloader=pooch.HTTPDownloader(progressbar=True, timeout=30),
+                )
+                return
+            except (
+                OSError,
+                ValueError,
+            ) as error:  # errors of requests are OSErrors, a wrong hash a ValueError
+                failures.append(f"{mirror}: {_reason(error)}")
+    finally:
+        logger.setLevel(level)
+    raise DataError(
+        f"{file.name} could not be downloaded to {target.parent} ({'; '.join(failures)}); "
+        f"with a network {remedy}"
+    )
+
+
+def _reason(error):
+    if isinstance(error, ValueError) and "hash" in str(error).lower():
+        return "sent a file with another SHA-256"
+    if getattr(error, "response", None) is not None:
+        return f"answered HTTP {error.response.status_code}"
+    return type(error).__name__ if not getattr(error, "strerror", None) else error.strerror

@@ -1,0 +1,94 @@
+"""From a wrong number to a likely reason: the usual faults leave a pattern."""
+
+from dataclasses import replace
+
+import numpy as np
+
+from minibn.backend import array_module
+
+from .measure import largest_gradient
+from .numeric import is_floating
+
+NUDGES = 4
+
+
+def diagnose(analytic, numeric, allowed):
+    """What kind of fault a wrong gradient looks like, from all its elements.
+
+    Parameters
+    ----------
+    analytic, numeric : ndarray of the same shape
+    allowed : float
+        The largest absolute difference that counts as right.
+
+    Returns
+    -------
+    str
+        One clause; it names the number of wrong elements when no simple pattern fits.
+    """
+    wrong = ~(np.abs(analytic - numeric) <= allowed)  # NaN is wrong
+
+    def matches(candidate):
+        return bool(np.all(np.abs(candidate - numeric) <= allowed))
+
+    if np.isnan(analytic).any():
+        return f"the analytic gradient holds {int(np.isnan(analytic).sum())} NaN"
+    if np.isnan(numeric).any():
+        return f"the function returned NaN when {int(np.isnan(numeric).sum())} of {numeric.size} elements moved"
+    if not analytic.any():
+        return "the analytic gradient is zero everywhere: is it never computed?"
+    if matches(-analytic):
+        return "the opposite sign everywhere"
+    if analytic.ndim == 2 and analytic.shape[0] == analytic.shape[1] and matches(analytic.T):
+        return "transposed"
+    if wrong.sum() > 1:
+        factor = float(np.sum(analytic * numeric) / np.sum(analytic * analytic))
+        if 1e-6 < abs(factor) < 1e6 and matches(factor * analytic):
+            return f"a constant factor: {factor:.9g} times this would be right"
+    return f"{int(wrong.sum())} of {wrong.size} elements are wrong"
+
+
+def blame_rounding(report, differentiate, inputs, rng):
+    """Say so where a gradient cannot be had to the tolerance in float64: its own rounding is as large as its error.
+
+    Batch norm of (almost) equal rows is the usual case: their variance is zero, and each step multiplies their
+    rounding errors by ``1 / sqrt(eps)``, some 300.
+
+    Parameters
+    ----------
+    report : Report
+    differentiate : callable
+        Inputs -> analytic gradients, under the report's upstream gradient.
+    inputs : dict
+    rng : numpy.random.Generator
+
+    Returns
+    -------
+    Report
+        With another hint on the failed entries whose error the last digit of the inputs explains.
+    """
+    gradients = differentiate(inputs)
+    moved = dict.fromkeys(gradients, 0.0)
+    for _ in range(NUDGES):
+        nudged = differentiate({name: _nudge(value, rng) for name, value in inputs.items()})
+        for name, gradient in gradients.items():
+            moved[name] = max(moved[name], largest_gradient([nudged[name] - gradient]))
+
+    def explain(entry):
+        if entry.ok or not 10 * moved[entry.name] > abs(entry.analytic - entry.numeric):
+            return entry
+        return replace(entry, hint=f"no verdict: the inputs' last digit moves this gradient by {moved[entry.name]:.0e}")
+
+    entries = tuple(map(explain, report.entries))
+    if entries == report.entries:
+        return report
+    note = ("without a verdict are gradients that are all rounding, as where (almost) equal examples meet a batch "
+            "norm; choose inputs that differ more")
+    return replace(report, entries=entries, notes=(*report.notes, note))
+
+
+def _nudge(value, rng):
+    if not is_floating(value):
+        return value
+    signs = rng.choice([-1.0, 1.0], size=value.shape)
+    return value * (1 + np.finfo(np.float64).eps * array_module(value).asarray(signs))

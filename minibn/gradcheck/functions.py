@@ -1,0 +1,179 @@
+"""Checking the gradients of any function: ours, a student's, the user's own."""
+
+import numpy as np
+
+from .arguments import (
+    copy_inputs,
+    draw_upstream,
+    name_gradients,
+    names_to_check,
+    require_float64,
+    require_unchanged,
+)
+from .compare import Comparison
+from .diagnose import blame_rounding
+from .measure import gradient_error
+from .numeric import as_outputs, is_floating, match_upstream, steps_of
+from .report import Report
+
+TOLERANCES = {"complex": 1e-10, "central": 1e-6}
+MAX_ELEMENTS = 2000
+"""Up to here every element is moved on its own; beyond, one random direction per tensor says right or wrong,
+and the fault is searched for afterwards."""
+
+
+def check_function(forward, backward, inputs, *, title=None, wrt=None, seed=0, **options):
+    """Check a backward function against its forward function.
+
+    The upstream gradient is random, never ones: batch normalization turns a constant upstream gradient into
+    zero, and hides with it what a wrong backward does.
+
+    Parameters
+    ----------
+    forward : callable
+        ``out, cache = forward(**inputs)``, or several outputs before the cache: ``h, c, cache = ...``.
+        An output may itself be a tuple of arrays.
+    backward : callable
+        ``backward(dout, cache)``, or ``backward(dh, dc, cache)``: one upstream gradient per output. It returns
+        the inputs' gradients as a dict or named tuple with keys ``x`` or ``dx`` (others are ignored), as a
+        tuple in the order of the floating inputs or of all inputs (None for those without), or as one array.
+    inputs : dict of str to value
+        float64 arrays are checked; integers, booleans, Python numbers and None are passed on as they are.
+        Nothing is changed.
+    title : str, optional
+        First line of the report; the name of ``forward`` when not given.
+    wrt : sequence of str, optional
+        The inputs to check, when not all floating ones (a mask of 0.0 and 1.0, say).
+    seed : int
+        Draws the upstream gradient and the directions.
+    **options
+        ``method``, ``elementwise``, ``tolerance``, ``step`` and ``max_elements`` of `check_gradient_values`.
+
+    Returns
+    -------
+    Report
+
+    Raises
+    ------
+    TypeError
+        An input of another floating type than float64; a function that a complex number cannot pass through.
+    ValueError
+        A gradient that is missing or has another shape than its input; a function that changes its inputs; a
+        backward that gives another answer the second time.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> def forward(x, w):
+    ...     y = np.tanh(x @ w)
+    ...     return y, (x, w, y)
+    >>> def backward(dy, cache):
+    ...     x, w, y = cache
+    ...     da = dy * (1 - y * y)
+    ...     return {"x": da @ w.T, "w": x.T @ da}
+    >>> rng = np.random.default_rng(0)
+    >>> report = check_function(forward, backward, {"x": rng.normal(size=(5, 3)), "w": rng.normal(size=(3, 4))})
+    >>> report.ok
+    True
+    """
+    copies = copy_inputs(inputs)
+    before = copy_inputs(inputs)
+    require_float64(copies)
+    names = names_to_check(copies, wrt)
+    result = forward(**copies)
+    if not isinstance(result, tuple) or len(result) < 2:
+        raise ValueError(f"forward: expected it to return (out, cache), got {type(result).__name__}; "
+                         f"return a tuple whose last entry is what backward needs")
+    *outputs, cache = result
+    rng = np.random.default_rng([seed, 0])
+    upstream = [draw_upstream(output, rng) for output in outputs]
+    gradients, again = (name_gradients(backward(*upstream, cache), copies, names) for _ in range(2))
+    require_unchanged(before, copies)
+    for name in names:
+        # A NaN is left to the report, which says where it is.
+        if gradient_error(again[name], gradients[name]) > 1e-9:
+            raise ValueError(f"backward: expected the same gradient of {name!r} when called twice with one cache, "
+                             f"got another; it must neither accumulate nor change its cache")
+    report = check_gradient_values(
+        lambda **values: forward(**values)[:-1], before, gradients, upstream=tuple(upstream), wrt=names,
+        seed=seed, title=title or getattr(forward, "__name__", "function"), **options,
+    )
+    if report.ok:
+        return report
+
+    def differentiate(nudged):
+        *_, cache = forward(**nudged)
+        return name_gradients(backward(*upstream, cache), nudged, names)
+
+    return blame_rounding(report, differentiate, before, rng)
+
+
+def check_gradient_values(
+    function, inputs, gradients, *, upstream=None, title=None, wrt=None, seed=0, method="complex",
+    elementwise=None, tolerance=None, step=None, max_elements=MAX_ELEMENTS,
+):
+    """Check gradients that are already computed, of ``sum(upstream * function(**inputs))``.
+
+    Parameters
+    ----------
+    function : callable
+        ``function(**inputs)`` returns an array or a (nested) tuple of arrays, without a cache.
+    inputs, title, wrt, seed
+        As for `check_function`.
+    gradients : dict, named tuple, tuple or ndarray
+        The gradients to check, named or ordered as `check_function` describes.
+    upstream : ndarray or tuple, optional
+        The gradient with respect to the output that ``gradients`` were computed with; draw it at random. Not
+        needed for a function that returns one number.
+    method : {"complex", "central"}
+        Complex step (needs analytic code that accepts complex128) or central differences.
+    elementwise : bool, optional
+        True: every element on its own. False: one random direction per tensor, followed by a search for the
+        wrong element where that fails. By default True up to ``max_elements`` elements in all.
+    tolerance : float, optional
+        1e-10 for the complex step and 1e-6 for central differences when not given.
+    step : float, optional
+        1e-30 for the complex step when not given. Central differences start at 1e-5, times max(1, \\|x\\|);
+        tensors that do not agree there are tried at 1e-4 and 1e-6 too, and the best counts.
+    max_elements : int
+        The largest number of elements that are moved one by one.
+
+    Returns
+    -------
+    Report
+    """
+    steps = steps_of(method, step)
+    tolerance = TOLERANCES[method] if tolerance is None else float(tolerance)
+    copies = copy_inputs(inputs)
+    before = copy_inputs(inputs)
+    require_float64(copies)
+    names = names_to_check(copies, wrt)
+    gradients = name_gradients(gradients, copies, names)
+    upstream = match_upstream(upstream, as_outputs(function(**copies)))
+    require_unchanged(before, copies)
+
+    elements = sum(gradient.size for gradient in gradients.values())
+    notes = []
+    if elementwise is None:
+        elementwise = elements <= max_elements
+        if not elementwise:
+            notes.append(f"{elements} elements are more than max_elements={max_elements}: one random direction "
+                         f"per tensor instead of every element (elementwise=True checks them all)")
+    constant = [name for name, value in before.items() if is_floating(value) and name not in names]
+    if constant:
+        notes.append(f"held constant: {', '.join(constant)}")
+    comparison = Comparison(
+        function, before, upstream, gradients, method=method, steps=steps, tolerance=tolerance,
+        rng=np.random.default_rng([seed, 1]),
+    )
+    entries = comparison.by_elements() if elementwise else comparison.by_directions(max_elements)
+    kind = "complex step" if method == "complex" else "central differences"
+    return Report(
+        title=title or getattr(function, "__name__", "function"),
+        method=f"{kind} (s = {', '.join(f'{step:.0e}' for step in steps)}), "
+               f"{'element-wise' if elementwise else 'random directions'}, float64, tolerance {tolerance:.0e}, "
+               f"seed {seed}",
+        evaluations=comparison.probe.evaluations,
+        entries=tuple(entries),
+        notes=tuple(notes),
+    )

@@ -1,0 +1,157 @@
+"""Checking a whole layer or model: every parameter, x, and the states it starts from."""
+
+from dataclasses import replace
+
+import numpy as np
+
+from minibn.backend import array_module
+from minibn.errors import is_array
+
+from .functions import check_function, check_gradient_values
+from .numeric import draw_direction, is_floating
+
+
+def check_gradients(
+    cell, x, y=None, *, mask=None, initial_state=None, initial_noise=None, statistics=None, first_step=0,
+    seed=0, **options,
+):
+    """Check every gradient of a layer or a model.
+
+    Works on a float64 copy with random, non-zero parameters (zero biases hide wrong gradients) and, for a layer,
+    a random upstream gradient. Runs what the layer runs: its own forward and backward, with its engine.
+
+    Parameters
+    ----------
+    cell : layer or model
+        Stays as it is. A model is checked through its loss, for its parameters.
+    x : ndarray of shape (T, N, D), or integer ndarray of shape (T, N)
+        Take T, N, D and H all different, and N >= 4: at N = 2 the normalized values are almost exactly 1 and
+        -1, and the gradient nearly vanishes.
+    y : integer ndarray, optional
+        A model's labels; random ones for a classifier when not given.
+    mask : ndarray of shape (T, N), optional
+    initial_state : tuple of ndarray (N, H), optional
+        Given states for a layer: their gradients are the rows h0 and c0. By default the rows h0 and c0 are the
+        learned states, and two more rows, "h0 (per example)" and so on, check random given ones: through
+        batch statistics the gradient of a learned h0 is identically zero, which proves little.
+    initial_noise : ndarray of shape (N, H), optional
+        For a model.
+    statistics : PopulationStatistics, optional
+        By default the minibatch's own.
+    first_step : int
+    seed : int
+        Draws parameters, labels, states, the upstream gradient and the directions.
+    **options
+        ``method``, ``elementwise``, ``tolerance``, ``step`` and ``max_elements`` of
+        `minibn.gradcheck.check_gradient_values`; by default a complex step for every element, up to 2,000
+        elements, and one random direction per tensor beyond.
+
+    Returns
+    -------
+    Report
+
+    Examples
+    --------
+    >>> import numpy as np, minibn
+    >>> cell = minibn.BNLSTM(input_size=3, hidden_size=4)
+    >>> report = minibn.check_gradients(cell, np.random.default_rng(0).normal(size=(5, 6, 3)))
+    >>> report.ok
+    True
+    """
+    if not is_array(x) or x.ndim < 2:
+        raise TypeError(f"x: expected an array (T, N, D), or integers (T, N), got {type(x).__name__}; "
+                        f"convert it with numpy.asarray")
+    rng = np.random.default_rng([seed, 2])
+    work = _randomised_float64_copy(cell, rng)
+    x = _as_float64(x)
+    known = {"mask": mask, "statistics": statistics}
+    known = {name: value for name, value in known.items() if value is not None}
+    options = {"seed": seed, "title": _title(cell, x, mask, statistics, initial_state), **options}
+    if hasattr(cell, "loss_and_grads"):
+        if initial_state is not None or first_step:
+            raise ValueError("initial_state, first_step: expected none for a model, got one; "
+                             "pass initial_noise=, or check model.cell")
+        y = _random_labels(cell, x, rng) if y is None else y
+        return _check_model(work, x, y, known, _as_float64(initial_noise), options)
+    if y is not None or initial_noise is not None:
+        raise ValueError("y, initial_noise: expected none for a layer, got one; pass a model or leave them out")
+    if first_step:
+        known["first_step"] = first_step
+    if initial_state is not None:
+        return _check_layer(work, x, tuple(map(_as_float64, initial_state)), known, options)
+    learned = _check_layer(work, x, None, known, options)
+    return _with_given_states(learned, work, x, known, rng, options)
+
+
+def _check_layer(work, x, initial_state, known, options):
+    states = {} if initial_state is None else dict(zip(work.state_names, initial_state, strict=True))
+    learned = [name for name in work.params if name not in states]
+    runner = work.map_params(lambda value: value)   # takes the moved (complex) parameters; `work` keeps its own
+
+    def forward(x, **tensors):
+        runner.params.update({name: tensors[name] for name in learned})
+        start = {"initial_state": tuple(tensors[name] for name in states)} if states else {}
+        return runner.forward(x, **start, **known)
+
+    def backward(dh, cache):
+        dx, grads = runner.backward(dh, cache)
+        return {"x": dx, **grads}
+
+    inputs = {"x": x, **{name: work.params[name] for name in learned}, **states}
+    return check_function(forward, backward, inputs, **options)
+
+
+def _with_given_states(learned, work, x, known, rng, options):
+    """The report on the learned states, and rows for random states of every example."""
+    H = work.params["h0"].shape[0]
+    xp = array_module(work.params["h0"])
+    states = tuple(xp.asarray(0.5 * rng.standard_normal((x.shape[1], H))) for _ in work.state_names)
+    given = _check_layer(work, x, states, known, {**options, "wrt": work.state_names})
+    rows = tuple(replace(entry, name=f"{entry.name} (per example)") for entry in given.entries)
+    return replace(learned, entries=learned.entries + rows, evaluations=learned.evaluations + given.evaluations)
+
+
+def _check_model(work, x, y, known, initial_noise, options):
+    runner = work.map_params(lambda value: value)
+
+    def loss(x, initial_noise, **tensors):
+        runner.params.update(tensors)
+        return runner.loss(x, y, initial_noise=initial_noise, **known)
+
+    _, gradients = work.loss_and_grads(x, y, initial_noise=initial_noise, **known)
+    inputs = {"x": x, "initial_noise": initial_noise, **work.params}
+    return check_gradient_values(loss, inputs, gradients, wrt=list(work.params), **options)
+
+
+def _randomised_float64_copy(cell, rng):
+    work = cell.map_params(_as_float64)
+    for name, value in list(work.params.items()):
+        if name.rpartition(".")[2].startswith("gamma"):
+            drawn = rng.uniform(0.5, 1.5, size=value.shape)
+        elif value.ndim > 1:
+            drawn = rng.standard_normal(value.shape) / np.sqrt(value.shape[0])
+        else:
+            drawn = 0.5 * draw_direction(value.shape, rng)
+        work.params[name] = array_module(value).asarray(drawn)
+    return work
+
+
+def _random_labels(model, x, rng):
+    return array_module(x).asarray(rng.integers(model.classes, size=x.shape[1]))
+
+
+def _as_float64(value):
+    return value.astype(np.float64) if is_floating(value) else value
+
+
+def _title(cell, x, mask, statistics, initial_state):
+    inner = getattr(cell, "cell", cell)
+    sizes = dict(zip("TND", x.shape, strict=False), H=getattr(inner, "hidden_size", "?"))
+    words = [" ".join(f"{symbol}={size}" for symbol, size in sizes.items())]
+    words += ["integer x"] if x.ndim == 2 else []
+    words += [] if mask is None else ["masked"]
+    if cell.terms:
+        words.append("batch statistics" if statistics is None else "given statistics")
+    words += [] if initial_state is None else ["given initial states"]
+    name = type(cell).__name__ + ("" if inner is cell else f" of {type(inner).__name__}")
+    return f"{name}: {', '.join(words)}"

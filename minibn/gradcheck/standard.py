@@ -1,0 +1,122 @@
+"""The checks that ``minibn gradcheck`` runs: every cell, in every way that it can be called."""
+
+import numpy as np
+
+from minibn.errors import check_choice
+from minibn.statistics import PopulationStatistics, Statistics
+
+from .layers import check_gradients
+
+T, N, D, H, CLASSES = 5, 6, 3, 4, 7   # all different: a mixed-up axis must not fit
+NAMES = ("rnn", "bnrnn", "lstm", "bnlstm")
+
+
+def run_standard_checks(cells=NAMES, seed=0):
+    """Check the named cells, masked and not, with batch and given statistics, learned and given initial states.
+
+    Parameters
+    ----------
+    cells : sequence of {"rnn", "bnrnn", "lstm", "bnlstm", "all"}
+    seed : int
+
+    Returns
+    -------
+    list of Report
+    """
+    cells = [cells] if isinstance(cells, str) else list(cells)
+    for name in cells:
+        check_choice("cells", name, (*NAMES, "all"))
+    names = [name for name in NAMES if name in cells or "all" in cells]
+    return [report for name in names for label, cell in _make_cells(name).items()
+            for report in _check_cell(label, cell, seed)]
+
+
+def gradcheck_table(names):
+    """What ``minibn gradcheck`` prints.
+
+    Parameters
+    ----------
+    names : sequence of {"rnn", "bnrnn", "lstm", "bnlstm", "all"}
+
+    Returns
+    -------
+    text : str
+        One line per check, and the full table of each that failed.
+    ok : bool
+    """
+    reports = run_standard_checks(names)
+    width = max(len(report.title) for report in reports)
+    lines = [f"{report.title:<{width}}  {'ok  ' if report.ok else 'FAIL'}  {report.summary()}" for report in reports]
+    failed = [report for report in reports if not report.ok]
+    verdict = f"{len(failed)} of {len(reports)} checks FAILED" if failed else f"all {len(reports)} checks passed"
+    heading = "error of a tensor's gradient: max|a - n| / max(max|n|, 1e-3 of the largest gradient in the check)"
+    return "\n".join([heading, *lines, *(f"\n{report}" for report in failed), verdict]), not failed
+
+
+def _make_cells(name):
+    """Label -> cell: the named cell and its variants."""
+    # The rooms below this one are looked into only here, when somebody asks for their check.
+    from minibn.layers import BNLSTM, BNRNN, LSTM, RNN, BNRNNTwoTerm
+
+    sizes = {"input_size": D, "hidden_size": H, "rng": 0}
+    return {
+        "rnn": lambda: {"RNN": RNN(**sizes)},
+        "bnrnn": lambda: {"BNRNN": BNRNN(**sizes), "BNRNNTwoTerm": BNRNNTwoTerm(**sizes)},
+        "lstm": lambda: {"LSTM": LSTM(**sizes), "LSTM with beta_c": LSTM(**sizes, cell_offset=True)},
+        "bnlstm": lambda: {"BNLSTM": BNLSTM(**sizes),
+                           "BNLSTM, x per sequence": BNLSTM(**sizes, input_statistics="sequence")},
+    }[name]()
+
+
+def _cases(cell, rng):
+    """What to pass to `check_gradients`, by name: the plain call, then one thing or two added to it."""
+    x = rng.standard_normal((T, N, D))
+    mask = _draw_mask(rng)
+    masked_x = np.where(mask[..., None], x, np.nan)   # padding is never read
+    states = tuple(0.5 * rng.standard_normal((N, H)) for _ in cell.state_names)
+    cases = {
+        "learned states": {"x": x},
+        "masked": {"x": masked_x, "mask": mask},
+        "masked, given states": {"x": masked_x, "mask": mask, "initial_state": states},
+        "masked, integer x": {"x": rng.permuted(np.arange(T * N).reshape(T, N) % D, axis=1), "mask": mask},
+        "one step, given states": {"x": x[:1], "initial_state": states},
+        "central differences": {"x": x, "method": "central", "elementwise": False},
+    }
+    if cell.terms:
+        given = {"statistics": _draw_statistics(cell, x, rng)}
+        cases |= {
+            "given statistics": {"x": x, **given},
+            "given statistics, masked, from step 1": {"x": masked_x, "mask": mask, **given, "first_step": 1},
+        }
+    return cases
+
+
+def _check_cell(label, cell, seed):
+    from minibn.models import SequenceClassifier
+
+    rng = np.random.default_rng([seed, 3])
+    cases = _cases(cell, rng)
+    for case, arguments in cases.items():
+        yield check_gradients(cell, seed=seed, title=f"{label}: {case}", **arguments)
+    model = SequenceClassifier(cell, CLASSES, rng=0)
+    noise = 0.1 * rng.standard_normal((N, H))
+    yield check_gradients(model, **cases["masked"], initial_noise=noise, seed=seed,
+                          title=f"{label}: classifier, masked, noise on h0")
+
+
+def _draw_mask(rng):
+    """One padded example per step, but a step where one alone is live and a step where none is.
+
+    Fewer live examples, with few distinct integers, could all be equal: a batch norm of rounding errors.
+    """
+    mask = np.arange(N) != rng.integers(N, size=(T, 1))
+    mask[2] = np.arange(N) == 1
+    mask[3] = False
+    return mask
+
+
+def _draw_statistics(cell, x, rng):
+    """Given statistics for fewer steps than x has: the last ones repeat."""
+    return PopulationStatistics({
+        term: Statistics(0.3 * rng.standard_normal(mean[:T - 2].shape), rng.uniform(0.5, 1.5, mean[:T - 2].shape))
+        for term, (mean, _) in cell.batch_statistics(x).items()})

@@ -1,0 +1,73 @@
+"""How a study's picture and numbers become files: PNG and JSON. matplotlib is imported on use."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+
+STYLE = {
+    "font.size": 11,
+    "axes.titlesize": 12,
+    "axes.titlelocation": "left",
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "axes.axisbelow": True,
+    "grid.color": "#e4e4e4",
+    "legend.frameon": False,
+    "legend.fontsize": 9.5,
+    "lines.solid_capstyle": "round",
+    "savefig.dpi": 150,
+}
+
+
+def save_figure(path, *plots, size=(7.0, 4.4)):
+    """Draw one picture and write it as a PNG file.
+
+    Parameters
+    ----------
+    path : str or Path
+        File to write; its folder must exist.
+    *plots : callable
+        Each draws one panel: ``plot(ax)``. The panels stand side by side.
+    size : (float, float)
+        Inches of one panel.
+    """
+    import matplotlib
+    from matplotlib.figure import Figure
+
+    with matplotlib.rc_context({**matplotlib.rcParamsDefault, **STYLE}):
+        # Figure, not pyplot: no window, no global list of figures, whatever backend the reader has chosen.
+        figure = Figure(figsize=(size[0] * len(plots), size[1]), layout="constrained")
+        for plot, ax in zip(plots, figure.subplots(1, len(plots), squeeze=False)[0], strict=True):
+            plot(ax)
+        figure.savefig(path, format="png")
+
+
+def write_numbers(path, numbers):
+    """Write a dict (or a list of dicts) of arrays and scalars as JSON, floats with six significant digits.
+
+    ``json.loads`` reads it back; the plot functions take lists as well as arrays.
+    """
+    plain = _plain(numbers)
+    # One line per entry: readable, and a change shows as the lines that changed.
+    if isinstance(plain, dict):
+        lines = [f"{json.dumps(key)}: {_dumps(value)}" for key, value in plain.items()]
+        text = "{\n" + ",\n".join(lines) + "\n}\n"
+    else:
+        text = "[\n" + ",\n".join(map(_dumps, plain)) + "\n]\n"
+    Path(path).write_text(text, encoding="utf-8")
+
+
+def _dumps(value):
+    return json.dumps(value, allow_nan=False)
+
+
+def _plain(value):
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, np.ndarray | np.generic):
+        return _plain(value.tolist())
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    return float(f"{value:.6g}") if isinstance(value, float) else value

@@ -1,0 +1,33 @@
+"""Training: the loop, validation, population statistics, checkpoints, metrics.
+
+config = minibn.training.make_config("quick", task="pmnist", model="bnlstm")
+final = minibn.training.train(config, "runs/first")         # resume=True continues after any kill
+model, statistics = minibn.training.load("runs/first")
+minibn.training.read_metrics("runs/first/metrics.jsonl")    # a list of dicts
+"""
+
+from minibn.training.config import PRESETS, TrainConfig, make_config
+from minibn.training.evaluation import evaluate_run
+from minibn.training.interrupt import Interrupted
+from minibn.training.loop import train
+from minibn.training.metrics import read_metrics, without_clock
+from minibn.training.runs import TrainedModel, load, read_config, resumed_config
+from minibn.training.validation import Score, estimate_statistics, score
+
+__all__ = [
+    "PRESETS",
+    "Interrupted",
+    "Score",
+    "TrainConfig",
+    "TrainedModel",
+    "estimate_statistics",
+    "evaluate_run",
+    "load",
+    "make_config",
+    "read_config",
+    "read_metrics",
+    "resumed_config",
+    "score",
+    "train",
+    "without_clock",
+]

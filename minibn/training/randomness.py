@@ -1,0 +1,47 @@
+"""Every random number of a run is a function of (seed, purpose, index).
+
+Nothing carries a generator's state from one iteration to the next. So a resumed run needs none to draw what
+the uninterrupted one would have drawn, and adding a draw somewhere changes no other.
+"""
+
+import numpy as np
+
+__all__ = ["PURPOSES", "generator", "normal"]
+
+PURPOSES = {
+    "parameters": 1,
+    "shuffle": 2,  # index: epoch
+    "training noise": 3,  # index: iteration
+    "validation noise": 4,
+    "population noise": 5,  # index: batch
+    "test noise": 6,
+}
+"""One number per purpose. Numbers are never reused or changed: old seeds keep their meaning."""
+
+
+def generator(seed, purpose, *index):
+    """A NumPy generator that belongs to this seed, purpose and index alone.
+
+    Parameters
+    ----------
+    seed : int
+        The run's seed, at least 0.
+    purpose : str
+        A name in `PURPOSES`.
+    *index : int
+        Which of the purpose's draws: the epoch, the iteration, ...
+    """
+    return np.random.default_rng([seed, PURPOSES[purpose], *index])
+
+
+def normal(shape, std, dtype, seed, purpose, *index):
+    """Gaussian noise of mean 0, drawn on the host in float64 and rounded: the same on every device.
+
+    Returns
+    -------
+    ndarray of the given shape and dtype, or None
+        None where ``std`` is zero: then there is no noise to add.
+    """
+    if std == 0:
+        return None
+    return (std * generator(seed, purpose, *index).standard_normal(shape)).astype(dtype)

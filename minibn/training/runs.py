@@ -1,0 +1,285 @@
+"""A run is a folder: its settings, metrics, last checkpoint and best model. Opening, checking, loading it.
+
+``config.json``    the settings, and what the run was made with
+``metrics.jsonl``  one record per line
+``last.npz``       everything needed to go on: parameters, optimizer, progress
+``best.npz``       the parameters with the lowest validation error; in the end also the population statistics
+"""
+
+import json
+import os
+import platform
+import shlex
+import subprocess
+import sys
+from dataclasses import fields
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+import minibn
+from minibn.backend import array_module, to_device, to_host
+from minibn.statistics import PopulationStatistics
+from minibn.training.checkpoints import read_checkpoint, write_atomically
+from minibn.training.config import PRESETS, TrainConfig, make_config
+from minibn.training.tasks import build_model, data_checksums
+
+__all__ = [
+    "TrainedModel",
+    "check_same_config",
+    "load",
+    "load_best",
+    "pack_model",
+    "read_config",
+    "start_run",
+    "unpack_model",
+]
+
+CONFIG, METRICS, LAST, BEST = "config.json", "metrics.jsonl", "last.npz", "best.npz"
+THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+
+
+class TrainedModel(NamedTuple):
+    """A model and its population statistics (None if its run ended before they were estimated)."""
+
+    model: object
+    statistics: PopulationStatistics | None
+
+
+class Best(NamedTuple):
+    """What ``best.npz`` holds."""
+
+    config: TrainConfig
+    model: object
+    statistics: PopulationStatistics | None
+    order: np.ndarray
+    iteration: int
+
+
+def load(folder, device=None):
+    """The best model of a run, with its population statistics.
+
+    Parameters
+    ----------
+    folder : path-like
+        A run, for example ``"runs/demo"``.
+    device : {"cpu", "cuda"}, optional
+        Where to; by default the device it was trained on.
+
+    Returns
+    -------
+    TrainedModel
+
+    Raises
+    ------
+    FileNotFoundError, ValueError
+        If there is no such run, it has no best model yet, or its file is damaged.
+    """
+    best = load_best(folder, device)
+    return TrainedModel(best.model, best.statistics)
+
+
+def load_best(folder, device=None):
+    """Everything in a run's ``best.npz``, as a `Best`."""
+    folder = Path(folder)
+    read_config(folder)  # a folder that is no run says so
+    path = folder / BEST
+    if not path.exists():
+        raise FileNotFoundError(2, "this run has no best model yet; go on with --resume", str(path))
+    arrays = read_checkpoint(path)
+    config = config_of(path, arrays)
+    if device is not None:
+        config = make_config(**{**config.to_dict(), "device": device})
+    model = build_model(config)
+    unpack_model(path, arrays, model)
+    statistics = None
+    if arrays["statistics_estimated"]:
+        statistics = to_device(PopulationStatistics.from_arrays(_under("statistics/", arrays)), config.device)
+    return Best(config, model, statistics, arrays["order"], int(arrays["iteration"]))
+
+
+def start_run(folder, config):
+    """Make the folder of a new run and write its ``config.json``.
+
+    Raises
+    ------
+    FileExistsError
+        If there is a run in it already.
+    """
+    folder = Path(folder)
+    refuse_existing(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    write_config(folder, config, _made_with(config))
+
+
+def refuse_existing(folder):
+    """Raise if this folder holds a run: training never overwrites one."""
+    for name in (CONFIG, METRICS, LAST, BEST):
+        if (Path(folder) / name).exists():
+            raise FileExistsError(
+                17,
+                "there is a run here already; continue it with --resume, or name another folder with --run",
+                str(folder),
+            )
+
+
+def write_config(folder, config, made_with):
+    """Write ``config.json``, all or nothing."""
+    text = json.dumps({"config": config.to_dict(), "made_with": made_with}, indent=2) + "\n"
+    write_atomically(Path(folder) / CONFIG, text.encode())
+
+
+def read_config(folder):
+    """The settings of a run and what it was made with.
+
+    Returns
+    -------
+    config : TrainConfig
+    made_with : dict
+    """
+    path = Path(folder) / CONFIG
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (FileNotFoundError, NotADirectoryError):
+        raise FileNotFoundError(
+            2, f"no run here (it has no {CONFIG}); runs are made by `minibn train`", str(folder)
+        ) from None
+    try:
+        content = json.loads(text)
+        return make_config(**content["config"]), content["made_with"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise ValueError(
+            f"{path}: damaged, or of another version of minibn ({error}); train again in a new folder"
+        ) from error
+
+
+def check_same_config(recorded, asked):
+    """Refuse to resume with other settings. More iterations are allowed: they continue a finished run.
+
+    Raises
+    ------
+    ValueError
+        Naming the first option that differs.
+    """
+    for f in fields(TrainConfig):
+        before, now = getattr(recorded, f.name), getattr(asked, f.name)
+        if before == now or (f.name == "iterations" and now > before):
+            continue
+        what = "at least the run's" if f.name == "iterations" else "the run's"
+        raise ValueError(
+            f"{f.name}: expected {what} {before!r} with --resume, got {now!r}; leave the option out, or "
+            "start another run with --run"
+        )
+
+
+def resumed_config(folder, preset=None, **options):
+    """The settings to resume a run with: its own, unless it is given more iterations.
+
+    Parameters
+    ----------
+    folder : path-like
+    preset : str, optional
+    **options
+        What the user asked for explicitly; it must agree with the run.
+    """
+    recorded, _ = read_config(folder)
+    changes = {**(PRESETS[preset] if preset else {}), **options}
+    asked = make_config(**{**recorded.to_dict(), **changes})
+    check_same_config(recorded, asked)
+    return asked
+
+
+def pack_model(config, model, order):
+    """What every checkpoint begins with: the parameters, the settings, and the order of the pixels."""
+    params = to_host(dict(model.params))
+    return {
+        **{f"params/{name}": array for name, array in params.items()},
+        "order": order,
+        "config": json.dumps(config.to_dict()),
+    }
+
+
+def pack_statistics(statistics):
+    """What ``best.npz`` says about the population statistics, which may not be estimated yet (None)."""
+    arrays = {} if statistics is None else to_host(statistics).to_arrays()
+    return {
+        "statistics_estimated": np.asarray(statistics is not None),
+        **{f"statistics/{name}": array for name, array in arrays.items()},
+    }
+
+
+def unpack_model(path, arrays, model):
+    """Copy a checkpoint's parameters into a model, after checking that they are that model's."""
+    saved = _under("params/", arrays)
+    for name in sorted(set(saved) | set(model.params)):
+        if name not in saved or name not in model.params:
+            where = "the model" if name in model.params else "the checkpoint"
+            raise ValueError(
+                f"{path}: a checkpoint of another model: parameter {name!r} is only in {where}; {OTHER}"
+            )
+        param = model.params[name]
+        if saved[name].shape != param.shape or saved[name].dtype != param.dtype:
+            raise ValueError(
+                f"{path}: a checkpoint of another model: {name} is {saved[name].dtype} {saved[name].shape} "
+                f"in it, but {param.dtype} {param.shape} in the model; {OTHER}"
+            )
+        param[...] = array_module(param).asarray(saved[name])
+
+
+OTHER = "give the folder that this checkpoint was made in"
+
+
+def config_of(path, arrays):
+    """The settings inside a checkpoint."""
+    try:
+        return make_config(**json.loads(str(arrays["config"])))
+    except (KeyError, ValueError, TypeError) as error:
+        raise ValueError(
+            f"{path}: not a checkpoint of this version of minibn ({error}); train again in a new folder"
+        ) from error
+
+
+def _under(prefix, arrays):
+    return {name.removeprefix(prefix): array for name, array in arrays.items() if name.startswith(prefix)}
+
+
+def _made_with(config):
+    """Circumstances, for the record: nothing reads them back."""
+    return {
+        "minibn": minibn.__version__,
+        "commit": _commit(),
+        "numpy": np.__version__,
+        "python": platform.python_version(),
+        "system": f"{platform.system()} {platform.machine()}",
+        "cpus": os.cpu_count(),
+        "threads": {name: os.environ[name] for name in THREAD_VARIABLES if name in os.environ},
+        "started": datetime.now(UTC).isoformat(timespec="seconds"),
+        "command": shlex.join([_program(), *sys.argv[1:]]),
+        "data_sha256": data_checksums(config),
+    }
+
+
+def _program():
+    """How this process was started, without the folder that the program lies in."""
+    name = Path(sys.argv[0]).name
+    return "minibn" if name == "__main__.py" else name
+
+
+def _commit():
+    """The commit of the checkout this package lies in, or None: it may be installed without one."""
+    checkout = Path(minibn.__file__).resolve().parent.parent
+    if not (checkout / ".git").exists():
+        return None
+    try:
+        found = subprocess.run(
+            ["git", "-C", str(checkout), "rev-parse", "HEAD"],
+            capture_output=True,
+            text=True,
+            timeout=5,
+            check=True,
+        )
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return found.stdout.strip()

@@ -1,0 +1,91 @@
+"""How good a model is on a split, with batch or population statistics, and the estimation of the latter."""
+
+from typing import NamedTuple
+
+from minibn.backend import array_module, to_device, to_host
+from minibn.equations.losses import softmax_cross_entropy_forward
+from minibn.statistics import PopulationStatistics
+from minibn.training.population import estimate_population_statistics
+from minibn.training.randomness import normal
+
+__all__ = ["Score", "estimate_statistics", "score"]
+
+POPULATION_TEST_BATCH = 1000
+"""Batch size where the statistics are given; it changes no result, only the time."""
+
+
+class Score(NamedTuple):
+    """What a model does on a split."""
+
+    loss: float
+    """Mean cross-entropy per example, in nats."""
+    correct: int
+    examples: int
+
+    @property
+    def accuracy(self):
+        """The fraction of the examples that are classified correctly."""
+        return self.correct / self.examples
+
+
+def score(model, config, split, purpose, statistics=None, batch_size=None):
+    """Loss and accuracy of a model on every example of a split, in its order.
+
+    Parameters
+    ----------
+    model : SequenceClassifier
+    config : TrainConfig
+        Says the noise, the seed, the type, the device, and the batch size for batch statistics.
+    split : minibn.data.Split
+    purpose : str
+        Of the noise on h0 (``minibn.training.randomness.PURPOSES``). It is drawn for the whole split at once:
+        with given statistics the result does not depend on the batch size, and calling twice gives the same
+        twice.
+    statistics : PopulationStatistics, optional
+        Given: normalize with these. Not given: with the statistics of each batch, as in training.
+    batch_size : int, optional
+        By default that of training with batch statistics, 1,000 with given ones.
+
+    Returns
+    -------
+    Score
+    """
+    if batch_size is None:
+        batch_size = config.batch if statistics is None else POPULATION_TEST_BATCH
+    noise = normal((len(split), config.hidden), config.noise, config.dtype, config.seed, purpose)
+    total, start = None, 0
+    for batch in split.batches(batch_size, dtype=config.dtype):
+        x, y = to_device(batch, config.device)
+        N = len(y)
+        piece = None if noise is None else to_device(noise[start : start + N], config.device)
+        start += N
+        logits = model.logits(x, statistics=statistics, initial_noise=piece)
+        loss, _ = softmax_cross_entropy_forward(logits, y)
+        xp = array_module(logits)
+        sums = xp.stack([N * loss.astype("float64"), (logits.argmax(axis=1) == y).sum().astype("float64")])
+        total = sums if total is None else total + sums  # stays on the device until the last batch
+    loss, correct = to_host(total).tolist()
+    return Score(loss / len(split), int(correct), len(split))
+
+
+def estimate_statistics(model, config, split):
+    """Population statistics by one pass over the training set: a plain average over its batches.
+
+    The batches are those of the authors, 5,000 images each, and in the order of the file.
+
+    Returns
+    -------
+    PopulationStatistics
+        Empty for a model without batch normalization.
+    """
+    if not config.normalized:
+        return PopulationStatistics()
+
+    def draw_noise(batch, N):
+        shape = (N, config.hidden)
+        noise = normal(shape, config.noise, config.dtype, config.seed, "population noise", batch)
+        return to_device(noise, config.device)
+
+    batches = split.batches(config.population_batch, dtype=config.dtype)
+    on_device = (to_device(batch, config.device) for batch in batches)
+    return estimate_population_statistics(model, on_device, draw_noise=draw_noise)

@@ -1,0 +1,57 @@
+"""Which tests may be skipped, and when a skip is a failure."""
+
+import importlib.util
+import os
+
+import pytest
+
+REQUIRE_ORACLES = os.environ.get("MINIBN_REQUIRE_ORACLES") == "1"
+
+
+def _has_cuda():
+    if importlib.util.find_spec("cupy") is None:
+        return False
+    import cupy
+
+    return cupy.cuda.is_available()
+
+
+def pytest_runtest_setup(item):
+    if item.get_closest_marker("gpu") and not _has_cuda():
+        pytest.skip("needs CuPy and a CUDA device")
+
+
+def _fail_skipped(report, what):
+    if REQUIRE_ORACLES and report.skipped and not hasattr(report, "wasxfail"):
+        reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else report.longrepr
+        report.outcome = "failed"
+        report.longrepr = f"{what} was skipped although MINIBN_REQUIRE_ORACLES=1: {reason}"
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item, call):
+    report = yield
+    if item.get_closest_marker("oracle"):
+        _fail_skipped(report, "an oracle test")
+    return report
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report(collector):
+    # A whole file skipped at collection (importorskip at its top) would hide its oracle tests.
+    report = yield
+    _fail_skipped(report, "a whole file")
+    return report
+
+
+def pytest_terminal_summary(terminalreporter):
+    ran = [r for r in terminalreporter.stats.get("passed", []) if "oracle" in r.keywords]
+    terminalreporter.write_line(f"oracle tests passed: {len(ran)}")
+
+
+def pytest_sessionfinish(session):
+    if not REQUIRE_ORACLES or hasattr(session.config, "workerinput"):
+        return
+    reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+    if not any("oracle" in r.keywords for r in reporter.stats.get("passed", [])):
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED

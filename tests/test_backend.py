@@ -1,0 +1,525 @@
+"""The same source on NumPy and on CuPy arrays: the engine on the strict stand-in, and on a GPU if any.
+
+On the stand-in the very same NumPy operations run underneath, so results must be equal bit for bit: a
+difference means that the code asked for something else on the device.
+"""
+
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import strict_cupy
+
+import minibn
+from minibn import optimizers
+from minibn.data import Dataset, Split
+from minibn.training import loop
+from minibn.training.checkpoints import read_checkpoint
+from minibn.training.config import make_config
+
+T, N, D, H, K = 5, 4, 3, 6, 7
+CELLS = {
+    "RNN": (minibn.RNN, {}),
+    "BNRNN": (minibn.BNRNN, {}),
+    "BNRNNTwoTerm": (minibn.BNRNNTwoTerm, {}),
+    "LSTM": (minibn.LSTM, {}),
+    "BNLSTM": (minibn.BNLSTM, {}),
+    "LSTM with offset": (minibn.LSTM, {"cell_offset": True}),
+    "BNLSTM, input per sequence": (minibn.BNLSTM, {"input_statistics": "sequence"}),
+    "BNRNNTwoTerm, input per sequence": (minibn.BNRNNTwoTerm, {"input_statistics": "sequence"}),
+}
+FIVE = list(CELLS)[:5]
+# Quantities of each cell's cache that are asked for by name.
+NAMES = {
+    minibn.RNN: "h h_tilde",
+    minibn.BNRNN: "h h_tilde sum_mean sum_variance sum_hat",
+    minibn.BNRNNTwoTerm: "h x_hat x_mean h_inv_std h_term",
+    minibn.LSTM: "h c f_tilde o tanh_c",
+    minibn.BNLSTM: "h c f_tilde x_linear x_hat h_hat h_variance c_hat c_inv_std c_term",
+}
+
+
+@pytest.fixture
+def cupy(monkeypatch):
+    return strict_cupy.install(monkeypatch)
+
+
+def make_cell(name, dtype=np.float64):
+    """A cell whose parameters are all random and non-zero."""
+    kind, settings = CELLS[name]
+    cell = kind(D, H, dtype=dtype, rng=0, **settings)
+    rng = np.random.default_rng(1)
+    for key, value in cell.params.items():
+        cell.params[key] = (value + rng.normal(size=value.shape) / 3).astype(dtype)
+    return cell
+
+
+def make_model(name, dtype=np.float64):
+    return minibn.SequenceClassifier(make_cell(name, dtype), K, rng=2)
+
+
+def make_mask(steps=T):
+    """Padded at the end, with gaps; one step has a single live example, one has none."""
+    mask = np.random.default_rng(3).random((steps, N)) < 0.7
+    mask[1] = [False, False, True, False]
+    mask[-1] = False
+    return mask
+
+
+def make_statistics(cell, steps=3):
+    rng = np.random.default_rng(4)
+    statistics = {}
+    for term in cell.terms:
+        G = H if term == "c" else len(cell.params["b"])
+        rows = 1 if term == "x" and cell.input_statistics == "sequence" else steps
+        statistics[term] = minibn.Statistics(rng.normal(size=(rows, G)), rng.random((rows, G)) + 0.5)
+    return minibn.PopulationStatistics(statistics)
+
+
+def make_arguments(cell, masked, population, given_state, integer, steps=T):
+    """Positional and keyword arguments of ``forward``, and dh."""
+    rng, dtype = np.random.default_rng(5), cell.dtype
+    x = rng.integers(0, D, (steps, N)) if integer else rng.normal(size=(steps, N, D)).astype(dtype)
+    arguments = {"x": x}
+    if masked:
+        arguments["mask"] = make_mask(steps)
+        if not integer:
+            x[~arguments["mask"]] = np.nan  # never read
+    if population:
+        arguments["statistics"] = make_statistics(cell)
+    if given_state:
+        arguments["initial_state"] = tuple(rng.normal(size=(N, H)).astype(dtype) for _ in cell.state_names)
+    return arguments, rng.normal(size=(steps, N, H)).astype(dtype)
+
+
+def run_cell(cell, arguments, dh):
+    """Everything that a forward and a backward pass return, by name."""
+    h, cache = cell.forward(**arguments)
+    dx, grads = cell.backward(dh, cache)
+    results = {"returned h": h, **{f"d{name}": grad for name, grad in grads.items()}}
+    if dx is not None:
+        results["dx"] = dx
+    for name in NAMES[type(cell)].split():
+        results[name] = getattr(cache, name)
+    return results
+
+
+def assert_same_bits(device, host, cupy):
+    assert list(device) == list(host)
+    for name in host:
+        assert isinstance(device[name], cupy.ndarray), name
+        assert isinstance(host[name], np.ndarray | np.generic), name
+        fetched = device[name].get()
+        assert fetched.dtype == host[name].dtype, name
+        assert fetched.shape == host[name].shape, name
+        np.testing.assert_array_equal(fetched, host[name], err_msg=name, strict=True)  # NaN equals NaN here
+
+
+def assert_nothing_crossed(counts):
+    assert counts.synchronisations == 0, counts.places()
+    assert counts.uploads == 0, counts.places("upload")
+
+
+# ---- The engine on the stand-in ----
+
+
+@pytest.mark.parametrize("given_state", [False, True], ids=["learned", "given"])
+@pytest.mark.parametrize("population", [False, True], ids=["batch", "population"])
+@pytest.mark.parametrize("masked", [False, True], ids=["full", "masked"])
+@pytest.mark.parametrize("name", CELLS)
+def test_cells_are_bit_equal_and_wait_for_nothing(cupy, name, masked, population, given_state):
+    for dtype, integer in ((np.float64, False), (np.float64, True), (np.float32, False), (np.float32, True)):
+        cell = make_cell(name, dtype)
+        arguments, dh = make_arguments(cell, masked, population, given_state, integer)
+        expected = run_cell(cell, arguments, dh)
+        on_device = minibn.to_device((cell, arguments, dh), "cuda")
+        with strict_cupy.counting(cupy) as counts:
+            results = run_cell(*on_device)
+        assert_nothing_crossed(counts)
+        assert_same_bits(results, expected, cupy)
+        assert all(value.dtype == dtype for value in expected.values())
+
+
+def model_arguments(model, masked, population, noise):
+    rng, dtype = np.random.default_rng(6), model.dtype
+    arguments = {"x": rng.normal(size=(T, N, D)).astype(dtype)}
+    if masked:
+        arguments["mask"] = make_mask().astype(dtype)
+    if population:
+        arguments["statistics"] = make_statistics(model.cell)
+    if noise:
+        arguments["initial_noise"] = rng.normal(size=(N, H)).astype(dtype)
+    return arguments, rng.integers(0, K, N)
+
+
+def run_model(model, arguments, y):
+    x, rest = arguments["x"], {key: value for key, value in arguments.items() if key != "x"}
+    loss, grads = model.loss_and_grads(x, y, **rest)
+    return {"loss": loss, **grads, "only loss": model.loss(x, y, **rest), "logits": model.logits(x, **rest),
+            "probabilities": model.predict(x, **rest)}
+
+
+@pytest.mark.parametrize("noise", [False, True], ids=["", "noise"])
+@pytest.mark.parametrize("population", [False, True], ids=["batch", "population"])
+@pytest.mark.parametrize("masked", [False, True], ids=["full", "masked"])
+@pytest.mark.parametrize("name", FIVE)
+def test_models_are_bit_equal_and_wait_for_nothing(cupy, name, masked, population, noise):
+    model = make_model(name)
+    arguments, y = model_arguments(model, masked, population, noise)
+    expected = run_model(model, arguments, y)
+    on_device = minibn.to_device((model, arguments, y), "cuda")
+    with strict_cupy.counting(cupy) as counts:
+        results = run_model(*on_device)
+    assert_nothing_crossed(counts)
+    assert_same_bits(results, expected, cupy)
+    assert results["loss"].shape == ()
+
+
+RULES = {
+    "SGD": lambda params: optimizers.SGD(params, learning_rate=0.1),
+    "RMSProp": lambda params: optimizers.RMSProp(params, learning_rate=0.01, decay=0.9),
+    "Adam": lambda params: optimizers.Adam(params, learning_rate=0.01),
+}
+
+
+def train(model, rule, arguments, y, steps=3):
+    """A few steps with clipping, and the optimizer's memory at the end."""
+    optimizer = RULES[rule](model.params)
+    norms = []
+    for _ in range(steps):
+        _, grads = model.loss_and_grads(**arguments, y=y)
+        clipped, norm = optimizers.clip_by_global_norm(grads, 0.05)
+        optimizer.step(clipped)
+        norms.append(norm)
+    return optimizer, norms
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize("rule", RULES)
+def test_training_steps_are_bit_equal_and_wait_for_nothing(cupy, rule, dtype):
+    model = make_model("BNLSTM", dtype)
+    arguments, y = model_arguments(model, masked=True, population=False, noise=True)
+    device_model, device_arguments, device_y = minibn.to_device((model, arguments, y), "cuda")
+    before = {key: value.copy() for key, value in model.params.items()}
+    optimizer, norms = train(model, rule, arguments, y)
+    with strict_cupy.counting(cupy) as counts:
+        device_optimizer, device_norms = train(device_model, rule, device_arguments, device_y)
+    assert_nothing_crossed(counts)
+    assert_same_bits(dict(device_model.params), dict(model.params), cupy)
+    assert_same_bits(dict(enumerate(device_norms)), dict(enumerate(norms)), cupy)
+    assert all(norm > 0.05 for norm in norms), "clipping had nothing to do"
+    # Through batch statistics the gradient of a broadcast h0 is rounding: it may stay where it is.
+    assert all((model.params[key] != before[key]).any() for key in before if key != "cell.h0")
+    assert all(value.dtype == dtype for value in model.params.values())
+
+    state, device_state = optimizer.state_arrays(), device_optimizer.state_arrays()
+    for key in state:
+        np.testing.assert_array_equal(minibn.to_host(device_state[key]), state[key])
+    restored = RULES[rule](device_model.params)
+    restored.load_state_arrays(state)  # a checkpoint's arrays are NumPy's
+    assert restored.steps == 3
+    for slot, kept in restored.state.items():
+        for key, value in kept.items():
+            assert isinstance(value, cupy.ndarray)
+            np.testing.assert_array_equal(value.get(), optimizer.state[slot][key])
+
+
+@pytest.mark.parametrize("name", [name for name, (kind, _) in CELLS.items() if kind.terms])
+def test_population_statistics_are_bit_equal(cupy, name):
+    model = make_model(name)
+    rng = np.random.default_rng(7)
+    lengths = (T,) if "sequence" in name else (T, T - 2)  # ragged, where statistics are per step
+    batches = [(rng.normal(size=(steps, N, D)), rng.integers(0, K, N)) for steps in lengths for _ in range(2)]
+    noise = rng.normal(size=(N, H))
+    expected = minibn.estimate_population_statistics(model, batches, draw_noise=lambda index, size: noise)
+    device_noise = minibn.to_device(noise, "cuda")
+    population = minibn.estimate_population_statistics(*minibn.to_device((model, batches), "cuda"),
+                                                       draw_noise=lambda index, size: device_noise)
+    assert isinstance(population, minibn.PopulationStatistics)
+    assert_same_bits(population.to_arrays(), expected.to_arrays(), cupy)
+    averaged = population.averaged_over_time()
+    assert_same_bits(averaged.to_arrays(), expected.averaged_over_time().to_arrays(), cupy)
+    x = minibn.to_device(batches[0][0], "cuda")
+    logits = minibn.to_device(model, "cuda").logits(x, statistics=population)
+    np.testing.assert_array_equal(logits.get(), model.logits(batches[0][0], statistics=expected))
+
+
+def test_a_training_run_is_bit_equal_and_its_iterations_wait_for_nothing(cupy, monkeypatch, tmp_path):
+    rng = np.random.default_rng(9)
+    splits = [Split(rng.integers(0, 256, (size, T), dtype=np.uint8), rng.integers(0, 10, size))
+              for size in (12, 6, 5)]
+    monkeypatch.setattr(loop, "load_data", lambda config, order=None: Dataset("tiny", 2, *splits))
+    crossings = []
+    iterate = loop._Training.iterate
+
+    def counted(training):
+        with strict_cupy.counting(cupy) as counts:
+            iterate(training)
+        crossings.append((counts.synchronisations, counts.uploads))
+
+    monkeypatch.setattr(loop._Training, "iterate", counted)
+    settings = {"task": "mnist", "model": "bnlstm", "hidden": H, "batch": 4, "population_batch": 6,
+                "log_every": 2, "validate_every": 2, "checkpoint_every": 2}
+    for device in ("cpu", "cuda"):
+        for iterations in (2, 4):  # the second time it resumes
+            config = make_config("quick", **settings, iterations=iterations, device=device)
+            loop.train(config, tmp_path / device, resume=True, progress="none")
+    assert crossings == [(0, 0)] * 4 + [(0, 3)] * 4  # x, y and the noise go up, nothing comes down
+
+    for name in ("last.npz", "best.npz"):
+        here, there = (read_checkpoint(tmp_path / device / name) for device in ("cpu", "cuda"))
+        assert list(here) == list(there)
+        for key in here:
+            if key not in ("config", "progress/seconds"):
+                np.testing.assert_array_equal(there[key], here[key], err_msg=key)
+    here, there = ([{**json.loads(line), "seconds": 0} for line in
+                    (tmp_path / device / "metrics.jsonl").read_text().splitlines()] for device in ("cpu", "cuda"))
+    assert here == there
+
+
+# ---- How many operations ----
+
+# Operations per time step, forward and backward, as counted by the stand-in; without and with a mask.
+MEASURED = {
+    ("RNN", False): (4, 10),
+    ("RNN", True): (5, 13),
+    ("BNRNN", False): (15, 29),
+    ("BNRNN", True): (19, 32),
+    ("BNRNNTwoTerm", False): (29, 51),
+    ("BNRNNTwoTerm", True): (36, 54),
+    ("LSTM", False): (22, 32),
+    ("LSTM", True): (24, 38),
+    ("BNLSTM", False): (58, 92),
+    ("BNLSTM", True): (69, 98),
+}
+# Room to name one more intermediate here and there; more than that is a different way of computing.
+ALLOWANCE = 2
+
+
+def count_operations(cupy, name, masked, steps):
+    cell = make_cell(name)
+    cell, arguments, dh = minibn.to_device(
+        (cell, *make_arguments(cell, masked, False, False, False, steps)), "cuda")
+    with strict_cupy.counting(cupy) as forward:
+        _, cache = cell.forward(**arguments)
+    with strict_cupy.counting(cupy) as backward:
+        cell.backward(dh, cache)
+    return np.array([forward.operations, backward.operations])
+
+
+@pytest.mark.parametrize("masked", [False, True], ids=["full", "masked"])
+@pytest.mark.parametrize("name", FIVE)
+def test_operations_per_step(cupy, name, masked):
+    eight, sixteen, twenty_four = (count_operations(cupy, name, masked, steps) for steps in (8, 16, 24))
+    per_step = (sixteen - eight) / 8
+    # Exactly linear in T: nothing walks over the past again, and nothing is done per pair of steps.
+    np.testing.assert_array_equal(twenty_four - sixteen, sixteen - eight)
+    assert (per_step <= np.array(MEASURED[name, masked]) + ALLOWANCE).all(), per_step
+    # What does not grow with T (the product with W_x, stacking, sums over the batch): 4 were measured.
+    assert (eight - 8 * per_step <= 4 + ALLOWANCE).all(), eight - 8 * per_step
+
+
+# ---- NumPy and CuPy mixed ----
+
+
+@pytest.mark.parametrize("name", FIVE)
+def test_each_argument_of_a_cell_must_be_where_the_parameters_are(cupy, name):
+    cell = make_cell(name)
+    arguments, dh = make_arguments(cell, True, bool(cell.terms), True, False)
+    there = minibn.to_device((cell, arguments, dh), "cuda")
+    here = (cell, arguments, dh)
+    for (layer, own, _), (_, other, other_dh) in ((here, there), (there, here)):
+        for argument in arguments:
+            with pytest.raises(TypeError, match=argument):
+                layer.forward(**{**own, argument: other[argument]})
+        _, cache = layer.forward(**own)
+        with pytest.raises(TypeError, match="dh"):
+            layer.backward(other_dh, cache)
+
+
+@pytest.mark.parametrize("method", ["loss_and_grads", "loss", "logits", "predict"])
+def test_each_argument_of_a_model_must_be_where_the_parameters_are(cupy, method):
+    model = make_model("BNLSTM")
+    arguments, y = model_arguments(model, True, True, True)
+    if method.startswith("loss"):
+        arguments["y"] = y
+    there = minibn.to_device((model, arguments), "cuda")
+    for (own_model, own), (_, other) in (((model, arguments), there), (there, (model, arguments))):
+        for argument in arguments:
+            with pytest.raises(TypeError, match=argument):
+                getattr(own_model, method)(**{**own, argument: other[argument]})
+
+
+def test_gradients_must_be_where_the_parameters_are(cupy):
+    model = make_model("RNN")
+    on_device = minibn.to_device(model, "cuda")
+    grads = {key: np.zeros_like(value) for key, value in model.params.items()}
+    with pytest.raises(TypeError, match="grads"):
+        optimizers.SGD(on_device.params).step(grads)
+    with pytest.raises(TypeError, match="grads"):
+        optimizers.SGD(model.params).step(minibn.to_device(grads, "cuda"))
+    with pytest.raises(TypeError, match="NumPy"):
+        optimizers.clip_by_global_norm({"a": np.ones(3), "b": cupy.ones(3)}, 1.0)
+
+
+# ---- Moving ----
+
+
+def test_round_trips(cupy):
+    obj = {"array": np.arange(3.0), "nested": {"list": [np.ones(2, dtype=np.float32), None, 3, "text"]},
+           "tuple": (np.zeros((2, 0)), np.array(True)),
+           "statistics": minibn.Statistics(np.ones((2, 3)), np.zeros((2, 3)))}
+    there = minibn.to_device(obj, "cuda")
+    back = minibn.to_host(there)
+    assert isinstance(there["array"], cupy.ndarray)
+    assert isinstance(there["nested"]["list"][0], cupy.ndarray)
+    assert there["nested"]["list"][1:] == [None, 3, "text"]
+    for moved in (there, back):
+        assert list(moved) == list(obj)
+        assert type(moved["tuple"]) is tuple
+        assert type(moved["statistics"]) is minibn.Statistics
+    np.testing.assert_equal(back, obj)
+    assert back["nested"]["list"][0].dtype == np.float32
+    assert back["tuple"][1].dtype == bool
+    np.testing.assert_equal(minibn.to_host(obj), obj)
+    np.testing.assert_equal(minibn.to_device(there, "cpu"), obj)
+    np.testing.assert_equal(minibn.to_host(minibn.to_device(there, "cuda")), obj)
+
+
+def test_round_trips_of_layers_models_and_statistics(cupy):
+    model = make_model("BNLSTM")
+    before = {key: value.copy() for key, value in model.params.items()}
+    on_device = minibn.to_device(model, "cuda")
+    assert type(on_device) is minibn.SequenceClassifier
+    assert type(on_device.cell) is minibn.BNLSTM
+    assert all(isinstance(value, cupy.ndarray) for value in on_device.params.values())
+    assert all(isinstance(value, np.ndarray) for value in model.params.values())
+    for value in on_device.params.values():
+        value += 1.0
+    np.testing.assert_equal(dict(model.params), before)  # a copy: the model on the host did not move along
+    back = minibn.to_host(on_device)
+    np.testing.assert_equal(dict(back.params), {key: value + 1.0 for key, value in before.items()})
+
+    population = make_statistics(model.cell)
+    there = minibn.to_device(population, "cuda")
+    assert type(there) is type(minibn.to_host(there)) is minibn.PopulationStatistics
+    assert type(there["h"]) is minibn.Statistics
+    np.testing.assert_equal(minibn.to_host(there), population)
+
+
+def test_round_trip_of_a_models_parameters(cupy):
+    model = make_model("LSTM")
+    there = minibn.to_device(model.params, "cuda")
+    assert list(there) == list(model.params)
+    assert all(isinstance(there[key], cupy.ndarray) for key in there)
+    np.testing.assert_equal(dict(minibn.to_host(there)), dict(model.params))
+    np.testing.assert_equal(dict(minibn.to_host(minibn.to_device(model, "cuda").params)), dict(model.params))
+
+
+def test_no_such_device(cupy, monkeypatch):
+    with pytest.raises(ValueError, match="device.*cuda.*gpu"):
+        minibn.to_device(np.ones(3), "gpu")
+    monkeypatch.setattr(cupy.cuda, "is_available", lambda: False)
+    with pytest.raises(ValueError, match="device: 'cuda' needs a GPU"):
+        minibn.to_device(np.ones(3), "cuda")
+
+
+def test_cuda_without_cupy(monkeypatch):
+    monkeypatch.setitem(sys.modules, "cupy", None)  # what `import` finds then is an ImportError
+    with pytest.raises(ValueError, match="device: 'cuda' needs CuPy"):
+        minibn.to_device(np.ones(3), "cuda")
+
+
+def test_importing_minibn_imports_neither_cupy_nor_matplotlib():
+    # A finder that refuses them, so that an attempt is seen where they are not installed, too.
+    program = """
+import sys
+class Refuse:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in ("cupy", "matplotlib"):
+            sys.exit("minibn imported " + name)
+sys.meta_path.insert(0, Refuse())
+import minibn, minibn.optimizers
+"""
+    result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60)
+    assert result.returncode == 0, result.stderr
+
+
+# ---- On a GPU ----
+
+
+def assert_close(results, expected, tolerance):
+    """Per tensor, relative to its largest value; for gradients not below 1e-3 of the largest gradient."""
+    largest = max(np.abs(value).max() for name, value in expected.items() if name.startswith("d"))
+    for name, value in expected.items():
+        floor = 1e-3 * largest if name.startswith("d") else 1e-30
+        error = np.abs(results[name].get() - value).max() / max(np.abs(value).max(), floor)
+        assert results[name].dtype == value.dtype
+        assert error <= tolerance, f"{name}: {error}"
+
+
+# float32: NumPy itself is up to 8e-5 away from its own float64 results in these cases (a step with a single
+# live example, variance 0, multiplies rounding by 1/sqrt(eps) = 316); ten times that for other kernels.
+TOLERANCE = {np.float64: 1e-10, np.float32: 1e-3}
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("dtype", TOLERANCE)
+@pytest.mark.parametrize("masked", [False, True], ids=["full", "masked"])
+@pytest.mark.parametrize("name", CELLS)
+def test_cells_on_a_gpu(name, masked, dtype):
+    for population in (False, True):
+        for given_state in (False, True):
+            # A learned state is the same for all examples: through batch statistics of variance 0 rounding is
+            # all that is left of some gradients, and no two libraries agree on it.
+            if make_cell(name).terms and not population and not given_state:
+                continue
+            for integer in (False, True):
+                cell = make_cell(name, dtype)
+                arguments, dh = make_arguments(cell, masked, population, given_state, integer)
+                results = run_cell(*minibn.to_device((cell, arguments, dh), "cuda"))
+                assert_close(results, run_cell(cell, arguments, dh), TOLERANCE[dtype])
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("dtype", TOLERANCE)
+@pytest.mark.parametrize("rule", RULES)
+def test_training_steps_on_a_gpu(rule, dtype):
+    model = make_model("BNLSTM", dtype)
+    arguments, y = model_arguments(model, masked=False, population=False, noise=True)
+    device_model, device_arguments, device_y = minibn.to_device((model, arguments, y), "cuda")
+    _, norms = train(model, rule, arguments, y)
+    _, device_norms = train(device_model, rule, device_arguments, device_y)
+    # Rules that divide by the gradient's own size turn h0's rounding into motion: h0 is left out.
+    results = {key: value for key, value in device_model.params.items() if key != "cell.h0"}
+    results |= dict(zip("123", device_norms, strict=True))
+    expected = {**model.params, **dict(zip("123", norms, strict=True))}
+    for key, value in results.items():
+        error = np.abs(value.get() - expected[key]).max() / np.abs(expected[key]).max()
+        assert error <= TOLERANCE[dtype], f"{key}: {error}"
+
+
+@pytest.mark.gpu
+def test_population_statistics_on_a_gpu():
+    model = make_model("BNLSTM")
+    rng = np.random.default_rng(8)
+    batches = [(rng.normal(size=(T, N, D)), rng.integers(0, K, N)) for _ in range(2)]
+    noise = rng.normal(size=(N, H))
+    expected = minibn.estimate_population_statistics(model, batches, draw_noise=lambda index, size: noise)
+    device_noise = minibn.to_device(noise, "cuda")
+    population = minibn.estimate_population_statistics(*minibn.to_device((model, batches), "cuda"),
+                                                       draw_noise=lambda index, size: device_noise)
+    for key, value in population.to_arrays().items():
+        np.testing.assert_allclose(value.get(), expected.to_arrays()[key], rtol=1e-10, atol=1e-10)
+
+
+@pytest.mark.gpu
+def test_tf32_is_off():
+    import cupy as real
+
+    # TF32 keeps 10 bits of the fraction: there 1 + 2^-13 would be 1.
+    a = real.full((64, 64), 1 + 2.0**-13, dtype=np.float32)
+    product = a @ real.eye(64, dtype=np.float32)
+    np.testing.assert_array_equal(product.get(), a.get())

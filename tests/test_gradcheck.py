@@ -1,0 +1,573 @@
+"""The gradient checker: it passes right gradients, finds planted faults, and says where and why."""
+
+import doctest
+from collections import namedtuple
+
+import numpy as np
+import pytest
+
+import minibn.gradcheck
+from minibn.gradcheck import (
+    check_function,
+    check_gradient_values,
+    check_gradients,
+    gradcheck_table,
+    gradient_error,
+    numerical_gradient,
+    run_standard_checks,
+)
+from minibn.layers import BNLSTM, BNRNN, LSTM, RNN
+from minibn.models import SequenceClassifier
+
+EPS = 1e-5
+
+
+def bn_forward(a, gamma, beta):
+    """Batch norm of our own, so that faults can be planted in its backward."""
+    centred = a - a.mean(axis=0)
+    inv_std = 1 / np.sqrt((centred * centred).mean(axis=0) + EPS)
+    hat = centred * inv_std
+    return gamma * hat + beta, (hat, inv_std, gamma)
+
+
+def bn_backward(dy, cache):
+    hat, inv_std, gamma = cache
+    dhat = dy * gamma
+    da = inv_std * (dhat - dhat.mean(axis=0) - hat * (dhat * hat).mean(axis=0))
+    return {"a": da, "gamma": (dy * hat).sum(axis=0), "beta": dy.sum(axis=0)}
+
+
+def bn_backward_without_statistics(dy, cache):
+    hat, inv_std, gamma = cache
+    return {**bn_backward(dy, cache), "a": 0 * dy * gamma * inv_std}
+
+
+def tanh_forward(x, W, b):
+    y = np.tanh(x @ W + b)
+    return y, (x, W, y)
+
+
+def tanh_backward(dy, cache):
+    x, W, y = cache
+    da = dy * (1 - y * y)
+    return {"x": da @ W.T, "W": x.T @ da, "b": da.sum(axis=0)}
+
+
+@pytest.fixture
+def rng():
+    return np.random.default_rng(7)
+
+
+@pytest.fixture
+def bn_inputs(rng):
+    return {"a": rng.normal(size=(6, 4)), "gamma": rng.uniform(0.5, 1.5, size=4), "beta": rng.normal(size=4)}
+
+
+@pytest.fixture
+def tanh_inputs(rng):
+    return {"x": rng.normal(size=(5, 4)), "W": rng.normal(size=(4, 4)), "b": rng.normal(size=4)}
+
+
+METHODS = pytest.mark.parametrize("method", ["complex", "central"])
+MODES = pytest.mark.parametrize("elementwise", [True, False])
+
+
+# What is right passes, what is wrong does not
+
+
+@METHODS
+@MODES
+def test_right_gradients_pass(method, elementwise, bn_inputs, tanh_inputs):
+    for forward, backward, inputs in [
+        (bn_forward, bn_backward, bn_inputs), (tanh_forward, tanh_backward, tanh_inputs),
+    ]:
+        report = check_function(forward, backward, inputs, method=method, elementwise=elementwise)
+        assert report.ok, report
+        assert [entry.name for entry in report.entries] == list(inputs)
+        assert all(entry.hint == "" for entry in report.entries)
+        assert report.worst.tolerance == {"complex": 1e-10, "central": 1e-6}[method]
+
+
+def _edit(name, change):
+    def backward(dy, cache):
+        gradients = tanh_backward(dy, cache)
+        return {**gradients, name: change(gradients[name].copy())}
+
+    return backward
+
+
+def _one_element(gradient):
+    gradient[2, 1] *= 1.01
+    return gradient
+
+
+FAULTS = {
+    "wrong sign": ("W", lambda g: -g, "opposite sign"),
+    "factor": ("W", lambda g: g / 5, "5 times this would be right"),
+    "transposed": ("W", lambda g: g.T.copy(), "transposed"),
+    "zero": ("b", lambda g: 0 * g, "zero everywhere"),
+    "one element": ("x", _one_element, "1 of 20 elements"),
+    "NaN": ("x", lambda g: np.where(np.arange(4) == 1, np.nan, g), "holds 5 NaN"),
+}
+
+
+@METHODS
+@MODES
+@pytest.mark.parametrize("fault", FAULTS)
+def test_planted_faults_are_found_and_named(fault, method, elementwise, tanh_inputs):
+    name, change, hint = FAULTS[fault]
+    report = check_function(tanh_forward, _edit(name, change), tanh_inputs, method=method, elementwise=elementwise)
+    assert not report.ok and not report
+    assert [entry.name for entry in report.entries if not entry.ok] == [name]
+    assert report.worst.name == name
+    assert hint in report.worst.hint
+    assert report.worst.index is not None, "a wrong direction is followed down to an element"
+    if fault == "one element":
+        assert report.worst.index == (2, 1)
+        assert report.worst.analytic == pytest.approx(1.01 * report.worst.numeric, rel=1e-6)
+
+
+@MODES
+def test_the_complex_step_sees_a_factor_of_one_plus_a_millionth(elementwise, tanh_inputs):
+    wrong = _edit("W", lambda g: g * (1 + 1e-6))
+    report = check_function(tanh_forward, wrong, tanh_inputs, elementwise=elementwise)
+    assert not report["W"].ok
+    assert report["W"].error == pytest.approx(1e-6, rel=1e-3)   # the largest element is off by exactly that
+    assert report["x"].ok and report["b"].ok
+
+
+def test_a_missing_term_is_found(bn_inputs):
+    def backward(dy, cache):
+        hat, inv_std, gamma = cache
+        dhat = dy * gamma
+        return {**bn_backward(dy, cache), "a": inv_std * (dhat - dhat.mean(axis=0))}   # the variance path is gone
+
+    report = check_function(bn_forward, backward, bn_inputs)
+    assert [entry.ok for entry in report.entries] == [False, True, True]
+    assert "of 24 elements" in report["a"].hint
+
+
+@METHODS
+def test_a_fault_in_a_large_tensor_is_located_with_few_evaluations(method, rng):
+    x = rng.normal(size=(150, 211))
+
+    def backward(dy, cache):
+        dx = dy * cache
+        dx[97, 33] += 0.5
+        return dx
+
+    report = check_function(lambda x: (x * x, 2 * x), backward, {"x": x}, method=method)
+    assert report.worst.how == "bisection"
+    assert report.worst.index == (97, 33)
+    assert abs(report.worst.analytic - report.worst.numeric) == pytest.approx(0.5, rel=1e-6)
+    assert report.evaluations < 120           # not 31,650
+    assert any("max_elements" in note for note in report.notes)
+
+
+# The lessons
+
+
+def test_ones_upstream_hides_what_batch_norm_does_to_gradients(bn_inputs):
+    # The sum of a batch norm's outputs does not depend on its input at all, so with an upstream gradient of ones
+    # a backward that returns nothing but zeros for it is "right". The checker's is random.
+    out, cache = bn_forward(**bn_inputs)
+    ones = np.ones_like(out)
+    for backward in (bn_backward, bn_backward_without_statistics):
+        report = check_gradient_values(
+            lambda **values: bn_forward(**values)[0], bn_inputs, backward(ones, cache), upstream=ones)
+        assert report.ok, report
+    assert check_function(bn_forward, bn_backward, bn_inputs).ok
+    report = check_function(bn_forward, bn_backward_without_statistics, bn_inputs)
+    assert not report["a"].ok and report["gamma"].ok and report["beta"].ok
+
+
+def test_central_differences_have_a_best_step_and_the_complex_step_needs_none(tanh_inputs, rng):
+    upstream = rng.normal(size=(5, 4))
+
+    def function(**values):
+        return tanh_forward(**values)[0]
+
+    exact = tanh_backward(upstream, tanh_forward(**tanh_inputs)[1])["W"]
+    steps = [10.0 ** -k for k in range(1, 13)]
+    errors = [gradient_error(numerical_gradient(function, tanh_inputs, "W", upstream=upstream, method="central",
+                                                step=step), exact) for step in steps]
+    best = int(np.argmin(errors))
+    assert errors[best] < 1e-9
+    assert 3 <= best <= 6                                   # 1e-4 to 1e-7
+    assert errors[0] > 1e5 * errors[best]                   # truncation: falls with the square of the step
+    assert errors[1] == pytest.approx(errors[0] / 100, rel=0.5)
+    assert errors[-1] > 1e3 * errors[best]                  # rounding: grows with its inverse
+    for step in (1e-10, 1e-30, 1e-100):
+        complex_step = numerical_gradient(function, tanh_inputs, "W", upstream=upstream, step=step)
+        assert gradient_error(complex_step, exact) < 1e-14
+
+
+def test_central_differences_and_the_complex_step_agree(bn_inputs, rng):
+    upstream = rng.normal(size=(6, 4))
+    for name in bn_inputs:
+        central, exact = (
+            numerical_gradient(lambda **v: bn_forward(**v)[0], bn_inputs, name, upstream=upstream, method=method)
+            for method in ("central", "complex"))
+        assert gradient_error(central, exact) < 1e-8
+
+
+def test_a_bent_function_is_given_another_step():
+    x = np.array([0.001, -0.002])    # tanh(300 x): truncation at step 1e-5 is (300e-5)^2 / 3 = 3e-6
+    first = numerical_gradient(lambda x: np.tanh(300 * x), {"x": x}, "x", upstream=np.ones(2), method="central")
+    exact = 300 * (1 - np.tanh(300 * x) ** 2)
+    assert gradient_error(first, exact) > 1e-6
+    report = check_gradient_values(lambda x: np.tanh(300 * x), {"x": x}, {"x": exact}, upstream=np.ones(2),
+                                   method="central")
+    assert report.ok, report
+
+
+def test_a_tiny_gradient_is_measured_against_the_largest_of_the_check():
+    assert gradient_error([1.0, 2.0], [1.0, 2.5]) == pytest.approx(0.2)
+    assert gradient_error([1e-9], [0.0], largest=2.0) == pytest.approx(1e-9 / 2e-3)
+    assert gradient_error([0.0], [0.0]) == 0
+    assert not gradient_error([np.nan, 1.0], [1.0, 1.0]) <= 1e300
+    with pytest.raises(ValueError, match="analytic: expected the shape of numeric"):
+        gradient_error(np.zeros(3), np.zeros((3, 1)))
+
+
+# Functions that a complex number cannot pass through
+
+
+@pytest.mark.parametrize("function", [
+    lambda x: (np.abs(x) ** 2, x),                                     # analytic where it matters, but not abs
+    lambda x: (x * np.var(x), x),                                      # np.var takes absolute values
+])
+@MODES
+def test_a_function_that_is_not_analytic_is_recognised(function, elementwise, rng):
+    x = rng.normal(size=5)
+
+    def backward(dy, cache):
+        return numerical_gradient(lambda x: function(x)[0], {"x": cache.real}, "x", upstream=dy, method="central",
+                                  step=1e-5)
+
+    report = check_function(function, backward, {"x": x}, elementwise=elementwise)
+    assert not report.ok
+    assert "not analytic" in report.worst.hint and "method='central'" in report.worst.hint
+    assert check_function(function, backward, {"x": x}, method="central").ok
+
+
+def _into_a_float_buffer(x):
+    y = np.zeros(x.shape)
+    y[:] = x * x
+    return y, x
+
+
+def _through_math(x):
+    return np.array([float(value) ** 2 for value in x]), x
+
+
+@pytest.mark.parametrize("function", [_into_a_float_buffer, _through_math])
+def test_a_function_that_refuses_complex_numbers_is_explained(function, rng):
+    inputs = {"x": rng.normal(size=3)}
+    with pytest.raises(TypeError, match="expected one that takes complex128.*method='central'"):
+        check_function(function, lambda dy, x: 2 * dy * x, inputs)
+    assert check_function(function, lambda dy, x: 2 * dy * x, inputs, method="central").ok
+
+
+def test_gradients_that_are_all_rounding_get_no_verdict(rng):
+    # All examples equal: the variances are zero, and each step multiplies rounding errors by 1 / sqrt(eps) = 300.
+    report = check_gradients(BNRNN(3, 4, rng=0), np.zeros((5, 6), dtype=int))
+    assert not report.ok
+    assert all("no verdict" in entry.hint for entry in report.entries if not entry.ok)
+    assert "choose inputs that differ" in str(report)
+    # With examples that differ the same layer passes, and a fault in it is called a fault.
+    x = rng.normal(size=(5, 6, 3))
+    assert check_gradients(BNRNN(3, 4, rng=0), x).ok
+
+    class Wrong(BNRNN):
+        def backward(self, dh, cache, observe=None):
+            dx, grads = super().backward(dh, cache, observe)
+            return dx, {**grads, "W_h": grads["W_h"] * (1 + 1e-8)}
+
+    report = check_gradients(Wrong(3, 4, rng=0), x)
+    assert not report["W_h"].ok and "constant factor" in report["W_h"].hint
+
+
+# What a caller may pass
+
+
+Gradients = namedtuple("Gradients", "da dgamma dbeta dmean")
+
+
+@pytest.mark.parametrize("form", [
+    lambda g: g,
+    lambda g: {"d" + name: value for name, value in g.items()},
+    lambda g: {**g, "mean": np.zeros(4)},
+    lambda g: Gradients(g["a"], g["gamma"], g["beta"], None),
+    lambda g: tuple(g.values()),
+    lambda g: [*g.values(), None, None],
+])
+def test_gradients_come_in_many_forms(form, bn_inputs):
+    def forward(a, gamma, beta, mask, steps):
+        assert mask.dtype == bool and steps == 3 and a.dtype.kind in "fc"
+        return bn_forward(a, gamma, beta)
+
+    inputs = {**bn_inputs, "mask": np.ones(6, dtype=bool), "steps": 3}
+    assert check_function(forward, lambda dy, cache: form(bn_backward(dy, cache)), inputs).ok
+
+
+def test_several_outputs_and_things_that_are_not_differentiated(rng):
+    def forward(x, c, index, scale, nothing):
+        assert nothing is None and index.dtype.kind == "i" and isinstance(scale, float)
+        h = np.tanh(x[index]) * c
+        return h, scale * c * c, index, (x, c, index, scale)
+
+    def backward(dh, dc, dindex, cache):
+        assert dindex is None
+        x, c, index, scale = cache
+        dx = np.zeros(x.shape)
+        np.add.at(dx, index, dh * c * (1 - np.tanh(x[index]) ** 2))
+        return dx, dh * np.tanh(x[index]) + 2 * scale * c * dc
+
+    inputs = {"x": rng.normal(size=4), "c": rng.normal(size=3), "index": np.array([2, 0, 2]), "scale": 0.3,
+              "nothing": None}
+    assert check_function(forward, backward, inputs).ok
+
+    def packed(**values):
+        *outputs, cache = forward(**values)
+        return tuple(outputs), cache
+
+    assert check_function(packed, lambda douts, cache: backward(*douts, cache), inputs).ok
+    report = check_function(forward, lambda *args: {"c": backward(*args)[1]}, inputs, wrt=["c"])
+    assert report.ok and report.notes == ("held constant: x",)
+
+
+def test_a_scalar_function_needs_no_upstream_and_an_array_valued_one_does(rng):
+    x = rng.normal(size=(3, 2))
+    assert check_gradient_values(lambda x: (x ** 3).sum(), {"x": x}, {"x": 3 * x ** 2}).ok
+    with pytest.raises(ValueError, match=r"upstream: expected random arrays of the outputs' shapes \[\(3, 2\)\]"):
+        check_gradient_values(lambda x: x ** 3, {"x": x}, {"x": 3 * x ** 2})
+    with pytest.raises(ValueError, match=r"upstream: expected the outputs' shapes \[\(3, 2\)\], got \[\(2, 3\)\]"):
+        check_gradient_values(lambda x: x ** 3, {"x": x}, {"x": 3 * x ** 2}, upstream=np.ones((2, 3)))
+
+
+def test_nothing_of_the_callers_is_changed(tanh_inputs):
+    before = {name: value.copy() for name, value in tanh_inputs.items()}
+    for value in tanh_inputs.values():
+        value.flags.writeable = False
+    for method in ("complex", "central"):
+        for backward in (tanh_backward, _edit("W", np.negative)):
+            check_function(tanh_forward, backward, tanh_inputs, method=method)
+    for name, value in tanh_inputs.items():
+        np.testing.assert_array_equal(value, before[name])
+
+
+def _in_place(x):
+    x *= 2
+    return x, None
+
+
+class _Accumulating:
+    total = 0.0
+
+    def __call__(self, dy, cache):
+        gradients = tanh_backward(dy, cache)
+        self.total = self.total + gradients["b"]
+        return {**gradients, "b": self.total}
+
+
+@pytest.mark.parametrize("error, match, call", [
+    (TypeError, r"x: expected float64.*got float32.*x\.astype\('float64'\)",
+     lambda i: check_function(tanh_forward, tanh_backward, {**i, "x": i["x"].astype(np.float32)})),
+    (ValueError, r"'W' to have its shape \(4, 4\), got \(4,\)",
+     lambda i: check_function(tanh_forward, _edit("W", lambda g: g.sum(axis=0)), i)),
+    (ValueError, "gradients: expected 'b' or 'db', got",
+     lambda i: check_function(tanh_forward, lambda *a: {n: tanh_backward(*a)[n] for n in "xW"}, i)),
+    (ValueError, "gradients: expected one per floating input",
+     lambda i: check_function(tanh_forward, lambda *a: tuple(tanh_backward(*a).values())[:2], i)),
+    (ValueError, "wrt: expected names of float64 arrays",
+     lambda i: check_function(tanh_forward, tanh_backward, i, wrt=["w"])),
+    (ValueError, "wrt: expected names of float64 arrays",
+     lambda i: check_function(lambda x: (x, None), lambda dy, _: dy, {"x": 1.0})),
+    (ValueError, "method: expected one of 'complex', 'central'",
+     lambda i: check_function(tanh_forward, tanh_backward, i, method="forward")),
+    (ValueError, r"forward: expected it to return \(out, cache\), got ndarray",
+     lambda i: check_function(lambda **v: tanh_forward(**v)[0], tanh_backward, i)),
+    (ValueError, "x: expected to be left as it was",
+     lambda i: check_function(_in_place, lambda dy, _: 2 * dy, {"x": i["x"]})),
+    (ValueError, "x: expected to be left as it was",
+     lambda i: check_gradient_values(lambda x: _in_place(x)[0].sum(), {"x": i["x"]}, {"x": 2 + 0 * i["x"]})),
+    (ValueError, "backward: expected the same gradient of 'b' when called twice",
+     lambda i: check_function(tanh_forward, _Accumulating(), i)),
+])
+def test_bad_input_is_refused_with_a_reason(error, match, call, tanh_inputs):
+    with pytest.raises(error, match=match):
+        call(tanh_inputs)
+
+
+# The report
+
+
+def test_the_report_is_an_aligned_table(tanh_inputs):
+    report = check_function(tanh_forward, _edit("W", np.negative), tanh_inputs, title="a tanh layer", seed=3)
+    lines = str(report).split("\n")
+    assert lines[0] == "a tanh layer"
+    assert lines[1] == (
+        "complex step (s = 1e-30), element-wise, float64, tolerance 1e-10, seed 3, "
+        f"{report.evaluations} evaluations")
+    header, rows = lines[3], lines[4:7]
+    assert header.split() == ["name", "shape", "error", "tolerance", "ok?", "worst", "at", "analytic", "numeric"]
+    for column in ("shape", "ok?", "worst at"):
+        at = header.index(column)
+        assert all(row[at - 1] == " " and row[at] != " " for row in rows)
+    assert all(len(row) == len(header) for row in rows)
+    assert [row.split()[0] for row in rows] == ["x", "W", "b"]
+    assert "FAIL" in rows[1] and "FAIL" not in rows[0] + rows[2]
+    assert "(4,4)" in rows[1] and "1e-10" in rows[1]
+    assert "1 of 3 FAILED, worst error 2.0e+00 (W)" in lines
+    assert "hint: W: the opposite sign everywhere" in lines
+    assert repr(report) == "<gradient check of a tanh layer: 1 of 3 FAILED, worst error 2.0e+00 (W)>"
+    with pytest.raises(KeyError, match="'w' is not in this report"):
+        report["w"]
+
+
+def test_the_seed_decides_everything(tanh_inputs):
+    for elementwise in (True, False):
+        first, again, other = (
+            check_function(tanh_forward, tanh_backward, tanh_inputs, elementwise=elementwise, seed=seed)
+            for seed in (1, 1, 2))
+        assert str(first) == str(again)
+        assert first["W"].numeric != other["W"].numeric
+
+
+def test_a_direction_costs_one_complex_or_two_real_evaluations_whatever_the_size(rng):
+    for size in (3, 3000):
+        inputs = {"x": rng.normal(size=size), "y": rng.normal(size=size)}
+        for method, each in (("complex", 1), ("central", 2)):
+            report = check_function(lambda x, y: (x * y, (x, y)), lambda d, c: (d * c[1], d * c[0]), inputs,
+                                    method=method, elementwise=False)
+            assert report.ok, report
+            assert report.evaluations == 2 * each + (method == "complex")   # and one try of complex numbers
+
+
+# Layers and models
+
+
+@pytest.fixture(scope="module")
+def standard_reports():
+    return run_standard_checks()
+
+
+def test_every_cell_passes_in_every_way_it_can_be_called(standard_reports):
+    failed = [report for report in standard_reports if not report.ok]
+    assert not failed, "\n\n".join(map(str, failed))
+    titles = " ".join(report.title for report in standard_reports)
+    for word in ("RNN:", "BNRNN:", "BNRNNTwoTerm:", "LSTM:", "beta_c", "BNLSTM:", "per sequence", "masked", "integer",
+                 "given statistics", "given states", "one step", "classifier", "central"):
+        assert word in titles
+
+
+def test_learned_states_are_checked_beside_states_of_every_example(rng):
+    report = check_gradients(BNLSTM(3, 4), rng.normal(size=(5, 6, 3)))
+    names = [entry.name for entry in report.entries]
+    assert names == ["x", "W_x", "W_h", "b", "gamma_x", "gamma_h", "gamma_c", "beta_c", "h0", "c0",
+                     "h0 (per example)", "c0 (per example)"]
+    assert report["h0 (per example)"].shape == (6, 4)
+    # Through batch statistics a broadcast h0 has no gradient, only rounding; its twins do.
+    assert abs(report["h0"].numeric) < 1e-10 and abs(report["h0 (per example)"].numeric) > 1e-3
+    assert report.ok, report
+
+
+def test_a_layer_is_left_as_it_is(rng):
+    for dtype in (np.float32, np.float64):
+        cell = BNLSTM(3, 4, dtype=dtype, rng=0)
+        arrays = dict(cell.params)
+        before = {name: value.copy() for name, value in arrays.items()}
+        x = rng.normal(size=(2, 5, 3)).astype(dtype)
+        assert check_gradients(cell, x).ok
+        assert all(cell.params[name] is value for name, value in arrays.items())
+        for name, value in before.items():
+            np.testing.assert_array_equal(cell.params[name], value)
+            assert cell.params[name].dtype == dtype
+
+
+class _Scaled(LSTM):
+    """An LSTM with a small fault in one element of one gradient."""
+
+    def backward(self, dh, cache, observe=None):
+        dx, grads = super().backward(dh, cache, observe)
+        grads["W_h"][1, 2] *= 1 + 1e-3
+        return dx, grads
+
+
+@MODES
+def test_a_fault_in_a_layer_is_found_and_located(elementwise, rng):
+    report = check_gradients(_Scaled(3, 4), rng.normal(size=(5, 6, 3)), elementwise=elementwise)
+    assert [entry.name for entry in report.entries if not entry.ok] == ["W_h"]
+    assert report.worst.index == (1, 2)
+    assert report.worst.analytic == pytest.approx(report.worst.numeric * 1.001, rel=1e-9)
+
+
+def test_zero_parameters_would_hide_a_fault_so_they_are_redrawn(rng):
+    class Careless(RNN):
+        def backward(self, dh, cache, observe=None):
+            dx, grads = super().backward(dh, cache, observe)
+            return dx, {**grads, "W_h": grads["W_h"] + self.params["b"]}   # no fault as long as b is zero
+
+    cell = Careless(3, 4)
+    assert not cell.params["b"].any()
+    assert not check_gradients(cell, rng.normal(size=(5, 6, 3)))["W_h"].ok
+
+
+def test_a_large_layer_is_checked_along_directions(rng):
+    cell = BNRNN(7, 40, rng=0)
+    report = check_gradients(cell, rng.normal(size=(3, 8, 7)))
+    assert report.ok, report
+    assert report["W_h"].index is None and report["W_h"].how == "direction"
+    assert any("one random direction per tensor" in note for note in report.notes)
+    assert report.evaluations < 20 + 8 * 40          # the states of each example are few: element by element
+
+
+def test_a_model_is_checked_through_its_loss(rng):
+    model = SequenceClassifier(BNLSTM(3, 4, rng=0), 5, rng=0)
+    x = rng.normal(size=(4, 6, 3))
+    noise = 0.1 * rng.normal(size=(6, 4))
+    for arguments in ({}, {"y": rng.integers(5, size=6)}, {"initial_noise": noise}):
+        report = check_gradients(model, x, **arguments)
+        assert report.ok, report
+        assert [entry.name for entry in report.entries] == list(model.params)
+    assert "SequenceClassifier of BNLSTM: T=4 N=6 D=3 H=4, batch statistics" in str(report)
+
+
+def test_arguments_that_do_not_belong_together_are_refused(rng):
+    cell, x = LSTM(3, 4), rng.normal(size=(2, 6, 3))
+    state = (np.zeros((6, 4)), np.zeros((6, 4)))
+    with pytest.raises(TypeError, match="x: expected an array"):
+        check_gradients(cell, x.tolist())
+    with pytest.raises(ValueError, match="y, initial_noise: expected none for a layer"):
+        check_gradients(cell, x, y=np.zeros(6, dtype=int))
+    with pytest.raises(ValueError, match="initial_state, first_step: expected none for a model"):
+        check_gradients(SequenceClassifier(cell, 3), x, initial_state=state)
+
+
+def test_the_table_of_the_command_line(monkeypatch, standard_reports):
+    text, ok = gradcheck_table(["rnn", "lstm"])
+    assert ok
+    lines = text.split("\n")
+    assert lines[0].startswith("error of a tensor's gradient: max|a - n| / max(max|n|")
+    assert len(lines) == 2 + sum(report.title.startswith(("RNN", "LSTM")) for report in standard_reports)
+    assert lines[-1] == f"all {len(lines) - 2} checks passed"
+    with pytest.raises(ValueError, match="cells: expected one of 'rnn', 'bnrnn', 'lstm', 'bnlstm', 'all', got 'gru'"):
+        gradcheck_table(["gru"])
+
+    right = LSTM.backward
+
+    def wrong(self, dh, cache, observe=None):
+        dx, grads = right(self, dh, cache, observe)
+        return dx, {**grads, "b": -grads["b"]}
+
+    monkeypatch.setattr(LSTM, "backward", wrong)
+    text, ok = gradcheck_table(["lstm"])
+    assert not ok
+    assert "hint: b: the opposite sign everywhere" in text
+    assert text.split("\n")[-1].endswith("checks FAILED")
+
+
+def test_the_examples_in_the_docstrings_run():
+    for module in (minibn.gradcheck.functions, minibn.gradcheck.layers):
+        assert doctest.testmod(module, raise_on_error=True).attempted
