@@ -5,12 +5,15 @@ Cooijmans et al., "Recurrent Batch Normalization" (ICLR 2017), on NumPy or CuPy 
 """
 
 from minibn.backend import array_module, to_device, to_host
+from minibn.gradcheck import check_gradients
 from minibn.layers import BNLSTM, BNRNN, LSTM, RNN, BNRNNTwoTerm
 from minibn.models import SequenceClassifier
 from minibn.statistics import PopulationStatistics, Statistics
+from minibn.training import load
 from minibn.training.population import estimate_population_statistics
 
 __version__ = "0.1.0"
 
 __all__ = ["BNLSTM", "BNRNN", "LSTM", "RNN", "BNRNNTwoTerm", "PopulationStatistics", "SequenceClassifier",
-           "Statistics", "array_module", "estimate_population_statistics", "to_device", "to_host"]
+           "Statistics", "array_module", "check_gradients", "estimate_population_statistics", "load",
+           "to_device", "to_host"]

@@ -30,7 +30,7 @@ def array_module(*arrays):
 
 
 def to_device(obj, device):
-    """A copy of `obj` on `device`.
+    """`obj` on `device`: new containers, layers and models; arrays that are there already are shared, not copied.
 
     Parameters
     ----------
@@ -51,7 +51,7 @@ def to_device(obj, device):
 
 
 def to_host(obj):
-    """A copy of `obj` with every CuPy array replaced by a NumPy array; takes what `to_device` takes."""
+    """`obj` with every CuPy array replaced by a NumPy array; takes what `to_device` takes, and shares like it."""
     return _map_arrays(lambda array: array if isinstance(array, np.ndarray) else array.get(), obj)
 
 
@@ -73,7 +73,8 @@ def _map_arrays(function, obj):
     if hasattr(obj, "map_params"):                    # layers and models
         return obj.map_params(function)
     if isinstance(obj, Mapping):
-        return type(obj)({key: _map_arrays(function, value) for key, value in obj.items()})
+        moved = {key: _map_arrays(function, value) for key, value in obj.items()}
+        return type(obj)(moved) if isinstance(obj, dict) else moved       # a model's view of its parts becomes a dict
     if isinstance(obj, tuple) and hasattr(obj, "_make"):
         return obj._make(_map_arrays(function, value) for value in obj)
     if isinstance(obj, tuple | list):

@@ -72,7 +72,7 @@ def check_same_backend(parameter, **arrays):
         if isinstance(array, np.ndarray) != isinstance(parameter, np.ndarray):
             there, here = ("cpu", "NumPy") if isinstance(parameter, np.ndarray) else ("cuda", "CuPy")
             raise TypeError(f"{name}: the parameters are {here} arrays, got {type(array).__module__}."
-                            f"{type(array).__name__}; move it with minibn.to_device({name}, '{there}')")
+                            f"{type(array).__name__}; move it with minibn.to_device(..., '{there}')")
 
 
 def check_choice(name, value, choices):

@@ -23,6 +23,7 @@ import math
 import numpy as np
 
 from minibn.backend import array_module
+from minibn.errors import check_same_backend
 
 __all__ = ["SGD", "Adam", "RMSProp", "clip_by_global_norm"]
 
@@ -128,6 +129,7 @@ class SGD:
                 f"unknown: {', '.join(unknown) or 'none'}; pass the whole dict the model's backward returned"
             )
         for name, param in self.params.items():
+            check_same_backend(param, **{f"grads[{name!r}]": grads[name]})
             if grads[name].shape != param.shape:
                 raise ValueError(
                     f"grads[{name!r}]: expected its parameter's shape {param.shape}, "

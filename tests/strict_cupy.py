@@ -1,7 +1,8 @@
 """A stand-in for CuPy where there is no GPU: it computes with NumPy, and is as strict as CuPy or stricter.
 
 Installed as ``sys.modules["cupy"]`` (see `install`) it lets the whole engine run "on the device" and shows
-what a GPU would only show later or not at all. Its rules were read from the sources of CuPy 14.2.
+what a GPU would only show later or not at all. Its rules were read from the sources of CuPy, its names and
+keywords compared with CuPy 14.2.0.
 
 - A NumPy array never meets a device array: operators in both directions, functions, assignment, in-place,
   ``out=``. Python and NumPy scalars are accepted, and promote as in NumPy 2.
@@ -406,7 +407,7 @@ class ndarray:
     __truediv__, __rtruediv__, __itruediv__ = _binary("true_divide")
     __floordiv__, __rfloordiv__, __ifloordiv__ = _binary("floor_divide")
     __mod__, __rmod__, __imod__ = _binary("remainder")
-    _, __rpow__, __ipow__ = _binary("power")
+    __rpow__, __ipow__ = _binary("power")[1:]
     __and__, __rand__, __iand__ = _binary("bitwise_and")
     __or__, __ror__, __ior__ = _binary("bitwise_or")
     __xor__, __rxor__, __ixor__ = _binary("bitwise_xor")

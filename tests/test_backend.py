@@ -460,9 +460,10 @@ def assert_close(results, expected, tolerance):
         assert error <= tolerance, f"{name}: {error}"
 
 
-# float32: NumPy itself is up to 8e-5 away from its own float64 results in these cases (a step with a single
-# live example, variance 0, multiplies rounding by 1/sqrt(eps) = 316); ten times that for other kernels.
-TOLERANCE = {np.float64: 1e-10, np.float32: 1e-3}
+# By dtype, without and with a mask. When every operation of the stand-in was disturbed by one unit in the last
+# place, results moved by up to 4e-14 and 2e-12 in float64, 2.4e-5 and 1.4e-3 in float32: a step with a single
+# live example, whose variance is 0, multiplies rounding by 1/sqrt(eps) = 316.
+TOLERANCE = {np.float64: (1e-10, 1e-10), np.float32: (5e-4, 1e-2)}
 
 
 @pytest.mark.gpu
@@ -480,7 +481,7 @@ def test_cells_on_a_gpu(name, masked, dtype):
                 cell = make_cell(name, dtype)
                 arguments, dh = make_arguments(cell, masked, population, given_state, integer)
                 results = run_cell(*minibn.to_device((cell, arguments, dh), "cuda"))
-                assert_close(results, run_cell(cell, arguments, dh), TOLERANCE[dtype])
+                assert_close(results, run_cell(cell, arguments, dh), TOLERANCE[dtype][masked])
 
 
 @pytest.mark.gpu
@@ -498,7 +499,7 @@ def test_training_steps_on_a_gpu(rule, dtype):
     expected = {**model.params, **dict(zip("123", norms, strict=True))}
     for key, value in results.items():
         error = np.abs(value.get() - expected[key]).max() / np.abs(expected[key]).max()
-        assert error <= TOLERANCE[dtype], f"{key}: {error}"
+        assert error <= TOLERANCE[dtype][0], f"{key}: {error}"
 
 
 @pytest.mark.gpu

@@ -7,7 +7,7 @@ compares these fields: there is no second list of settings anywhere.
 import math
 from dataclasses import asdict, dataclass, field, fields, replace
 
-__all__ = ["PRESETS", "TrainConfig", "make_config"]
+__all__ = ["PRESETS", "TrainConfig", "make_config", "resolved"]
 
 TASKS = ("mnist", "pmnist")
 MODELS = ("rnn", "bnrnn", "lstm", "bnlstm")
@@ -49,6 +49,7 @@ class TrainConfig:
         "gates) for LSTMs and identity for RNNs",
         ("auto", "orthogonal", "identity_g", "identity"),
     )
+    forget_bias: float = _option(1.0, "initial bias of the LSTMs' forget gate")
     cell_offset: bool = _option(
         False, "give the LSTM the hidden offset inside tanh that the authors' baseline had"
     )
@@ -118,13 +119,13 @@ def make_config(preset="paper", **options):
     config = TrainConfig(**{**PRESETS[preset], **options})
     for name, f in known.items():
         _check_type(name, getattr(config, name), f)
-    config = replace(config, **_resolved(config))
+    config = resolved(config)
     _check_values(config)
     return config
 
 
-def _resolved(config):
-    """What ``auto`` and None stand for."""
+def resolved(config):
+    """The configuration with every ``auto`` and None replaced by what it stands for."""
     changes = {}
     if config.index_map == "auto":
         changes["index_map"] = "permutation" if config.task == "pmnist" else "in_order"
@@ -134,17 +135,15 @@ def _resolved(config):
         # With the pixels in order every image starts black: without noise all states of a batch coincide,
         # every variance is zero, and the gradient overflows.
         changes["noise"] = 0.1 if config.normalized and config.task == "mnist" else 0.0
-    return changes
+    return replace(config, **changes)
 
 
 def _check_type(name, value, f):
     if value is None and f.default is None:
         return
     kind = f.metadata["kind"]
-    good = isinstance(value, (int, float) if kind is float else kind) and isinstance(value, bool) == (
-        kind is bool
-    )
-    if not good:
+    accepted = (int, float) if kind is float else kind
+    if not isinstance(value, accepted) or isinstance(value, bool) != (kind is bool):
         raise ValueError(f"{name}: expected {kind.__name__}, got {value!r}")
     choices = f.metadata["choices"]
     if choices and value not in choices:
@@ -152,17 +151,14 @@ def _check_type(name, value, f):
 
 
 def _check_values(config):
-    for name in (
-        "hidden",
-        "batch",
-        "iterations",
-        "validate_every",
-        "log_every",
-        "checkpoint_every",
-        "population_batch",
-    ):
+    for name in ("hidden", "iterations", "validate_every", "log_every", "checkpoint_every"):
         if getattr(config, name) < 1:
             raise ValueError(f"{name}: expected at least 1, got {getattr(config, name)}")
+    for name in ("batch", "population_batch"):
+        if getattr(config, name) < 2:
+            raise ValueError(
+                f"{name}: expected at least 2, got {getattr(config, name)}; one example alone has no variance"
+            )
     for name in ("learning_rate", "clip", "gamma", "eps"):
         value = getattr(config, name)
         if not (value > 0 and math.isfinite(value)):
@@ -171,6 +167,8 @@ def _check_values(config):
         raise ValueError(f"rmsprop_decay: expected a number in [0, 1), got {config.rmsprop_decay}")
     if not (config.noise >= 0 and math.isfinite(config.noise)):
         raise ValueError(f"noise: expected a finite number of at least 0, got {config.noise}")
+    if not math.isfinite(config.forget_bias):
+        raise ValueError(f"forget_bias: expected a finite number, got {config.forget_bias}")
     if config.seed < 0:
         raise ValueError(f"seed: expected at least 0, got {config.seed}")
     if (config.task == "mnist") != (config.index_map == "in_order"):
@@ -181,10 +179,6 @@ def _check_values(config):
     if config.index_map == "authors_seed1" and config.side != 28:
         raise ValueError(
             f"index_map: authors_seed1 is a map of 28x28 images, got side {config.side}; use --side 28"
-        )
-    if config.normalized and min(config.batch, config.population_batch) < 2:
-        raise ValueError(
-            "batch: expected at least 2 for a model with batch normalization; one example has no variance"
         )
     if config.init == "identity_g" and not config.model.endswith("lstm"):
         raise ValueError(

@@ -86,18 +86,18 @@ def train(config, folder, resume=False, progress="auto"):
     if resume:
         recorded, made_with = read_config(folder)
         check_same_config(recorded, config)
-        if recorded != config:
-            write_config(folder, config, made_with)
     else:
         refuse_existing(folder)
     training = _Training(config, folder)
-    if resume and (folder / LAST).exists():
-        training.restore()
-    elif not resume:
+    if not resume:
         start_run(folder, config)
-    with MetricsFile(folder / METRICS, keep=training.progress.records) as training.metrics:
-        # Numbers that are not finite are looked for where they matter; NumPy's warnings would only come
-        # first.
+    with MetricsFile(folder / METRICS) as training.metrics:
+        if resume and recorded != config:
+            write_config(folder, config, made_with)
+        if (folder / LAST).exists():
+            training.restore()
+        training.metrics.cut_back(training.progress.records)
+        # Numbers that are not finite are looked for where they matter; NumPy's warnings would only come first.
         with np.errstate(all="ignore"):
             return training.run(progress)
 

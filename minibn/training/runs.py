@@ -12,7 +12,7 @@ import platform
 import shlex
 import subprocess
 import sys
-from dataclasses import fields
+from dataclasses import fields, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple
@@ -23,7 +23,7 @@ import minibn
 from minibn.backend import array_module, to_device, to_host
 from minibn.statistics import PopulationStatistics
 from minibn.training.checkpoints import read_checkpoint, write_atomically
-from minibn.training.config import PRESETS, TrainConfig, make_config
+from minibn.training.config import PRESETS, TrainConfig, make_config, resolved
 from minibn.training.tasks import build_model, data_checksums
 
 __all__ = [
@@ -186,9 +186,9 @@ def resumed_config(folder, preset=None, **options):
     """
     recorded, _ = read_config(folder)
     changes = {**(PRESETS[preset] if preset else {}), **options}
-    asked = make_config(**{**recorded.to_dict(), **changes})
+    asked = resolved(replace(recorded, **changes))
     check_same_config(recorded, asked)
-    return asked
+    return make_config(**asked.to_dict())
 
 
 def pack_model(config, model, order):

@@ -41,6 +41,8 @@ def build_model(config, classes=10):
     options = {"dtype": config.dtype, "init": config.init}
     if config.normalized:
         options |= {"gamma": config.gamma, "eps": config.eps}
+    if config.model.endswith("lstm"):
+        options["forget_bias"] = config.forget_bias
     if config.model == "lstm":
         options["cell_offset"] = config.cell_offset
     rng = generator(config.seed, "parameters")
