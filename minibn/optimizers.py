@@ -55,18 +55,18 @@ def clip_by_global_norm(grads, threshold):
     if not grads:
         raise ValueError("grads: expected at least one gradient, got none; pass the dict a backward returned")
     xp = array_module(*grads.values())
-    with np.errstate(over="ignore", invalid="ignore"):  # the norm says it
+    with np.errstate(all="ignore"):  # whether it is finite, the norm says
         largest = xp.max(xp.stack([xp.max(xp.abs(grad)) for grad in grads.values()]))
         scale = xp.where(largest > 0, largest, xp.ones_like(largest))
         squares = [xp.sum(xp.square(grad / scale)) for grad in grads.values()]
         scaled_norm = xp.sqrt(xp.sum(xp.stack(squares)))
-        norm = scale * scaled_norm
+        norm = xp.asarray(scale * scaled_norm)
         # Two factors, one of which may be tiny and the other huge: their product need not fit in float32.
         # Where nothing is clipped both are exactly one, and the gradients keep their every bit.
         too_large = norm > threshold
         divisor = xp.where(too_large, scale, xp.ones_like(scale))
         factor = xp.where(too_large, threshold / scaled_norm, xp.ones_like(scaled_norm))
-        clipped = {name: grad / divisor * factor for name, grad in grads.items()}
+        clipped = {name: xp.asarray(grad / divisor * factor) for name, grad in grads.items()}
     return clipped, norm
 
 

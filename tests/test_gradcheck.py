@@ -5,9 +5,13 @@ from collections import namedtuple
 
 import numpy as np
 import pytest
+import strict_cupy
 
 import minibn.gradcheck
+from minibn.backend import to_device
 from minibn.gradcheck import (
+    Entry,
+    Report,
     check_function,
     check_gradient_values,
     check_gradients,
@@ -16,6 +20,7 @@ from minibn.gradcheck import (
     numerical_gradient,
     run_standard_checks,
 )
+from minibn.gradcheck.diagnose import blame_rounding
 from minibn.layers import BNLSTM, BNRNN, LSTM, RNN
 from minibn.models import SequenceClassifier
 
@@ -248,6 +253,8 @@ def test_a_function_that_is_not_analytic_is_recognised(function, elementwise, rn
     report = check_function(function, backward, {"x": x}, elementwise=elementwise)
     assert not report.ok
     assert "not analytic" in report.worst.hint and "method='central'" in report.worst.hint
+    large = check_function(function, backward, {"x": x}, elementwise=False, max_elements=1)
+    assert large.worst.how == "bisection" and "not analytic" in large.worst.hint
     assert check_function(function, backward, {"x": x}, method="central").ok
 
 
@@ -286,6 +293,22 @@ def test_gradients_that_are_all_rounding_get_no_verdict(rng):
 
     report = check_gradients(Wrong(3, 4, rng=0), x)
     assert not report["W_h"].ok and "constant factor" in report["W_h"].hint
+
+
+@pytest.mark.parametrize("error, rounding, tolerance, hint", [
+    (5e-10, 3e-12, 1e-9, "tolerance widened: the inputs' last digit moves this gradient by 3e-12"),
+    (5e-9, 3e-12, 1e-10, "no verdict: the inputs' last digit moves this gradient by 3e-12"),
+    (5e-10, 1e-14, 1e-10, "as it was"),     # a stable gradient with this error is wrong, however small the error
+])
+def test_a_gradient_is_not_asked_for_more_digits_than_it_has(error, rounding, tolerance, hint):
+    entry = Entry("a", (3,), error, 1e-10, (1,), 1e-11, 0.0, "element-wise", "as it was")
+    report = Report("title", "method", 1, (entry,))
+    signs = iter([0, 1, -1, 1, -1])
+    explained = blame_rounding(
+        report, lambda inputs: {"a": rounding * next(signs) * np.ones(3)}, {}, np.random.default_rng(0))
+    assert (explained["a"].tolerance, explained["a"].hint) == (tolerance, hint)
+    assert explained.ok == (tolerance == 1e-9)
+    assert bool(explained.notes) == ("no verdict" in hint)
 
 
 # What a caller may pass
@@ -386,6 +409,10 @@ class _Accumulating:
      lambda i: check_function(lambda x: (x, None), lambda dy, _: dy, {"x": 1.0})),
     (ValueError, "method: expected one of 'complex', 'central'",
      lambda i: check_function(tanh_forward, tanh_backward, i, method="forward")),
+    (ValueError, "tolerance: expected a positive number, got 0.0",
+     lambda i: check_function(tanh_forward, tanh_backward, i, tolerance=0)),
+    (ValueError, "step: expected a positive number, got -1.0",
+     lambda i: check_function(tanh_forward, tanh_backward, i, step=-1)),
     (ValueError, r"forward: expected it to return \(out, cache\), got ndarray",
      lambda i: check_function(lambda **v: tanh_forward(**v)[0], tanh_backward, i)),
     (ValueError, "x: expected to be left as it was",
@@ -456,6 +483,8 @@ def standard_reports():
 def test_every_cell_passes_in_every_way_it_can_be_called(standard_reports):
     failed = [report for report in standard_reports if not report.ok]
     assert not failed, "\n\n".join(map(str, failed))
+    # None of them needed a wider tolerance than the one it was given.
+    assert {entry.tolerance for report in standard_reports for entry in report.entries} == {1e-10, 1e-6}
     titles = " ".join(report.title for report in standard_reports)
     for word in ("RNN:", "BNRNN:", "BNRNNTwoTerm:", "LSTM:", "beta_c", "BNLSTM:", "per sequence", "masked", "integer",
                  "given statistics", "given states", "one step", "classifier", "central"):
@@ -532,6 +561,25 @@ def test_a_model_is_checked_through_its_loss(rng):
         assert report.ok, report
         assert [entry.name for entry in report.entries] == list(model.params)
     assert "SequenceClassifier of BNLSTM: T=4 N=6 D=3 H=4, batch statistics" in str(report)
+
+
+def test_device_arrays_are_checked_where_they_are(monkeypatch, rng, tanh_inputs):
+    cupy = strict_cupy.install(monkeypatch)
+    x = rng.normal(size=(3, 6, 3))
+    for cell in (BNLSTM(3, 4, rng=0), SequenceClassifier(BNRNN(3, 4, rng=0), 5, rng=0)):
+        for method, elementwise in (("complex", True), ("central", False)):
+            here, there = (
+                check_gradients(to_device(cell, device), to_device(x, device), method=method, elementwise=elementwise)
+                for device in ("cpu", "cuda"))
+            assert there.ok, there
+            assert str(here) == str(there)      # the stand-in computes with NumPy: bit-equal
+
+    def forward(x, W, b):
+        y = cupy.tanh(x @ W + b)
+        return y, (x, W, y)
+
+    report = check_function(forward, _edit("W", lambda g: g.T.copy()), to_device(tanh_inputs, "cuda"))
+    assert report.worst.hint == "transposed" and report["x"].ok
 
 
 def test_arguments_that_do_not_belong_together_are_refused(rng):

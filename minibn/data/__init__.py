@@ -9,12 +9,12 @@
 Bad files raise `DataError`, which is a ValueError; batches of one's own go through `check_batch`.
 """
 
-from .batches import Batches, Dataset, Split, batch_indices
-from .catalogue import fetch_data, list_data, verify_data
-from .checks import check_batch
-from .files import DataError
-from .mnist import load_mnist, load_mnist_subset
-from .orders import INDEX_MAPS, pixel_order
+from minibn.data.batches import Batches, Dataset, Split, batch_indices
+from minibn.data.catalogue import fetch_data, list_data, verify_data
+from minibn.data.checks import check_batch
+from minibn.data.files import DataError
+from minibn.data.mnist import load_mnist, load_mnist_subset
+from minibn.data.orders import INDEX_MAPS, pixel_order
 
 __all__ = [
     "INDEX_MAPS",

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from . import mnist
-from .files import DataError, DataFile, data_home, place_of, read_checked
+from minibn.data import mnist
+from minibn.data.files import DataError, DataFile, data_home, place_of, read_checked
 
 
 @dataclass(frozen=True)

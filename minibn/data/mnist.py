@@ -11,9 +11,9 @@ from pathlib import Path
 
 import numpy as np
 
-from . import idx
-from .batches import Dataset, Split
-from .files import ENVIRONMENT_VARIABLE, DataError, DataFile, data_home, download, place_of, read_checked
+from minibn.data import idx
+from minibn.data.batches import Dataset, Split
+from minibn.data.files import ENVIRONMENT_VARIABLE, DataError, DataFile, data_home, download, place_of, read_checked
 
 FILES = {
     "train images": DataFile(

@@ -4,12 +4,12 @@ Three entries: `check_gradients` for a layer or model, `check_function` for any 
 `check_gradient_values` for gradients that are already there. All return a `Report` to print.
 """
 
-from .functions import check_function, check_gradient_values
-from .layers import check_gradients
-from .measure import error_scale, gradient_error
-from .numeric import numerical_gradient
-from .report import Entry, Report
-from .standard import gradcheck_table, run_standard_checks
+from minibn.gradcheck.functions import check_function, check_gradient_values
+from minibn.gradcheck.layers import check_gradients
+from minibn.gradcheck.measure import error_scale, gradient_error
+from minibn.gradcheck.numeric import numerical_gradient
+from minibn.gradcheck.report import Entry, Report
+from minibn.gradcheck.standard import gradcheck_table, run_standard_checks
 
 __all__ = [
     "Entry", "Report", "check_function", "check_gradient_values", "check_gradients", "error_scale",

@@ -6,8 +6,7 @@ import numpy as np
 
 from minibn.backend import array_module, to_host
 from minibn.errors import is_array
-
-from .numeric import is_floating
+from minibn.gradcheck.numeric import is_floating
 
 
 def copy_inputs(inputs):
@@ -71,10 +70,10 @@ def name_gradients(gradients, inputs, names):
         if gradient is None:
             raise ValueError(f"gradients: expected {name!r} or 'd{name}', got {list(gradients)}; "
                              f"return it, or leave it out with wrt=")
-        if np.shape(gradient) != inputs[name].shape:
-            raise ValueError(f"gradients: expected that of {name!r} to have its shape {inputs[name].shape}, "
-                             f"got {np.shape(gradient)}; sum over broadcast axes, transpose back")
         found[name] = np.array(to_host(gradient), dtype=np.float64)
+        if found[name].shape != inputs[name].shape:
+            raise ValueError(f"gradients: expected that of {name!r} to have its shape {inputs[name].shape}, "
+                             f"got {found[name].shape}; sum over broadcast axes, transpose back")
     return found
 
 

@@ -3,14 +3,15 @@
 import numpy as np
 
 from minibn.backend import to_host
+from minibn.gradcheck.diagnose import diagnose
+from minibn.gradcheck.measure import error_scale, gradient_error, largest_gradient
+from minibn.gradcheck.numeric import CENTRAL_STEPS, Probe, draw_direction, step_scale
+from minibn.gradcheck.report import Entry
 
-from .diagnose import diagnose
-from .measure import error_scale, gradient_error, largest_gradient
-from .numeric import CENTRAL_STEPS, Probe, draw_direction, step_scale
-from .report import Entry
-
+SMALL = 256
+"""A tensor that fails along its direction is looked at element by element up to this size, else searched by halves."""
 SHORT_LIST = 16
-"""A search by halves stops here and looks at every remaining element."""
+"""The search by halves stops here and looks at every remaining element."""
 
 
 class Comparison:
@@ -54,7 +55,7 @@ class Comparison:
             entries[name] = self._entry(name, error, None, analytic, numeric, "direction")
         passed = [self.gradients[name] for name, entry in entries.items() if entry.ok]
         for name, entry in entries.items():
-            if not entry.ok and self.gradients[name].size <= max_elements:
+            if not entry.ok and self.gradients[name].size <= min(SMALL, max_elements):
                 entries[name] = self._redo_by_elements(name, largest_gradient(passed))
             elif not entry.ok:
                 entries[name] = self._locate_by_halves(name, entry)
@@ -103,7 +104,8 @@ class Comparison:
         numeric = np.array([self.probe.element(name, index, self.steps[0]) for index in chosen])
         worst = int(np.argmax(np.abs(analytic - numeric)))
         index = np.unravel_index(chosen[worst], entry.shape)
-        hint = "located by halving a direction; other elements may be wrong too"
+        hint = (self._blame_the_complex_step(name, index, analytic[worst], numeric[worst])
+                or "located by halving a direction; other elements may be wrong too")
         return self._entry(name, entry.error, index, analytic[worst], numeric[worst], "bisection", hint)
 
     def _element_entry(self, name, analytic, numeric, largest):

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from .arguments import (
+from minibn.gradcheck.arguments import (
     copy_inputs,
     draw_upstream,
     name_gradients,
@@ -10,11 +10,11 @@ from .arguments import (
     require_float64,
     require_unchanged,
 )
-from .compare import Comparison
-from .diagnose import blame_rounding
-from .measure import gradient_error
-from .numeric import as_outputs, is_floating, match_upstream, steps_of
-from .report import Report
+from minibn.gradcheck.compare import Comparison
+from minibn.gradcheck.diagnose import blame_rounding
+from minibn.gradcheck.measure import gradient_error
+from minibn.gradcheck.numeric import as_outputs, is_floating, match_upstream, steps_of
+from minibn.gradcheck.report import Report
 
 TOLERANCES = {"complex": 1e-10, "central": 1e-6}
 MAX_ELEMENTS = 2000
@@ -144,6 +144,9 @@ def check_gradient_values(
     """
     steps = steps_of(method, step)
     tolerance = TOLERANCES[method] if tolerance is None else float(tolerance)
+    for name, value in (("tolerance", tolerance), ("step", min(steps))):
+        if not value > 0:
+            raise ValueError(f"{name}: expected a positive number, got {value}; leave it out for the default")
     copies = copy_inputs(inputs)
     before = copy_inputs(inputs)
     require_float64(copies)

@@ -171,14 +171,14 @@ def numerical_gradient(function, inputs, name, *, upstream=None, method="complex
 
 def match_upstream(upstream, outputs):
     """The upstream gradient as a tuple with one array (or None) per output."""
-    shapes = [np.shape(output) for output in outputs]
+    shapes = [getattr(output, "shape", ()) for output in outputs]
     if upstream is None and shapes == [()]:
         return (1.0,)
     if upstream is None:
         raise ValueError(f"upstream: expected random arrays of the outputs' shapes {shapes}, got None; "
                          f"pass those that the gradients were computed with")
     upstream = as_outputs(upstream)
-    given = [None if gradient is None else np.shape(gradient) for gradient in upstream]
+    given = [None if gradient is None else getattr(gradient, "shape", ()) for gradient in upstream]
     if len(given) != len(shapes) or any(g not in (None, s) for g, s in zip(given, shapes, strict=True)):
         raise ValueError(f"upstream: expected the outputs' shapes {shapes}, got {given}; "
                          f"pass one array (or None) per output")

@@ -3,9 +3,10 @@
 import numpy as np
 
 from minibn.errors import check_choice
+from minibn.gradcheck.layers import check_gradients
+from minibn.layers import BNLSTM, BNRNN, LSTM, RNN, BNRNNTwoTerm
+from minibn.models import SequenceClassifier
 from minibn.statistics import PopulationStatistics, Statistics
-
-from .layers import check_gradients
 
 T, N, D, H, CLASSES = 5, 6, 3, 4, 7   # all different: a mixed-up axis must not fit
 NAMES = ("rnn", "bnrnn", "lstm", "bnlstm")
@@ -55,9 +56,6 @@ def gradcheck_table(names):
 
 def _make_cells(name):
     """Label -> cell: the named cell and its variants."""
-    # The rooms below this one are looked into only here, when somebody asks for their check.
-    from minibn.layers import BNLSTM, BNRNN, LSTM, RNN, BNRNNTwoTerm
-
     sizes = {"input_size": D, "hidden_size": H, "rng": 0}
     return {
         "rnn": lambda: {"RNN": RNN(**sizes)},
@@ -92,8 +90,6 @@ def _cases(cell, rng):
 
 
 def _check_cell(label, cell, seed):
-    from minibn.models import SequenceClassifier
-
     rng = np.random.default_rng([seed, 3])
     cases = _cases(cell, rng)
     for case, arguments in cases.items():
