@@ -6,6 +6,7 @@ imported inside the handlers, so that ``minibn --help`` is quick.
 
 import argparse
 import os
+import shlex
 import sys
 from dataclasses import fields
 
@@ -37,13 +38,19 @@ def main(arguments=None):
     except KeyboardInterrupt as interrupt:
         print(f"minibn: interrupted{f': {interrupt}' if str(interrupt) else ''}", file=sys.stderr)
         return 130
-    # What the public functions of minibn raise for a user's mistake, for a diverged training, for a full
-    # disk.
+    # What the public functions of minibn raise for a user's mistake, a diverged training, a full disk.
     except (ValueError, TypeError, FloatingPointError, OSError, MemoryError) as error:
         if os.environ.get("MINIBN_DEBUG") == "1":
             raise
         print(f"minibn: error: {_one_line(error)}", file=sys.stderr)
         return 2
+
+
+class _Parser(argparse.ArgumentParser):
+    """An argument parser whose errors are one line too."""
+
+    def error(self, message):
+        self.exit(2, f"minibn: error: {message}; see {self.prog} --help\n")
 
 
 def _one_line(error):
@@ -54,7 +61,7 @@ def _one_line(error):
 
 
 def _parser():
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog="minibn",
         description="Recurrent batch normalization by hand: every gradient written out and checked.",
         epilog="MINIBN_DATA names a folder with data sets; MINIBN_DEBUG=1 shows tracebacks.",
@@ -78,35 +85,24 @@ def _command(commands, name, handler, help):
 
 
 def _add_train(commands):
-    parser = _command(
-        commands, "train", _train, "train a network on MNIST, pixel by pixel; the run is a folder"
-    )
-    parser.add_argument(
-        "--preset",
-        choices=PRESETS,
-        default=argparse.SUPPRESS,
-        help=(
-            "settings to start from: quick (minutes on two cores, shipped images) or paper (all of MNIST, "
-            f"100,000 iterations); the options below win over it (default: {DEFAULT_PRESET})"
-        ),
-    )
+    parser = _command(commands, "train", _train, "train a network on MNIST, pixel by pixel; the run is a folder")
     parser.add_argument(
         "--run",
         metavar="FOLDER",
         default=argparse.SUPPRESS,
-        help=("folder of the run (default: runs/TASK-MODEL-PRESET)"),
+        help="folder of the run (default: runs/TASK-MODEL-PRESET)",
     )
     parser.add_argument(
         "--resume", action="store_true", help="continue the run in the folder after its last checkpoint"
     )
-    parser.add_argument(
-        "--progress",
-        choices=("auto", "bar", "lines", "none"),
-        default="auto",
-        help=("bar, a line per validation, or nothing; auto is bar on a terminal, else lines"),
-    )
+    _add_progress(parser)
     for f in fields(TrainConfig):
         _add_option(parser, f)
+
+
+def _add_progress(parser):
+    choices, help = ("auto", "bar", "lines", "none"), "what to show; auto is bar on a terminal, else lines"
+    parser.add_argument("--progress", choices=choices, default="auto", help=help)
 
 
 def _add_option(parser, f):
@@ -121,32 +117,32 @@ def _add_option(parser, f):
         parser.add_argument(name, action=argparse.BooleanOptionalAction, default=argparse.SUPPRESS, help=help)
     else:
         metavar = None if choices else kind.__name__.upper()
-        parser.add_argument(
-            name, type=kind, choices=choices, metavar=metavar, default=argparse.SUPPRESS, help=help
-        )
+        parser.add_argument(name, type=kind, choices=choices, metavar=metavar, default=argparse.SUPPRESS, help=help)
 
 
 def _default_text(f):
-    text = str(f.default)
+    if f.name == "preset":
+        return DEFAULT_PRESET
     others = [f"{preset}: {changes[f.name]}" for preset, changes in PRESETS.items() if f.name in changes]
-    return ", ".join([f"paper: {text}", *others]) if others else text
+    return ", ".join([f"paper: {f.default}", *others]) if others else str(f.default)
 
 
-def _train(resume, progress, run=None, preset=None, **options):
+def _train(resume, progress, run=None, **options):
     from minibn.training import make_config, resumed_config, train
     from minibn.training.runs import CONFIG
 
-    model = options.get("model", TrainConfig.model)
-    folder = run or os.path.join("runs", f"{options['task']}-{model}-{preset or DEFAULT_PRESET}")
+    given = {"preset": DEFAULT_PRESET, "model": TrainConfig.model, **options}
+    folder = run or os.path.join("runs", "{task}-{model}-{preset}".format(**given))
     if resume and os.path.exists(os.path.join(folder, CONFIG)):
-        config = resumed_config(folder, preset, **options)
+        config = resumed_config(folder, **options)
     else:
-        config = make_config(preset or DEFAULT_PRESET, **options)
+        config = make_config(**given)
     try:
         final = train(config, folder, resume=resume, progress=progress)
     except KeyboardInterrupt as interrupt:
         where = str(interrupt) or f"the last checkpoint is in {folder}"
-        interrupt.args = (f"{where}; continue with: minibn train {config.task} --run {folder} --resume",)
+        again = shlex.join(["minibn", "train", config.task, "--run", folder, "--resume"])
+        interrupt.args = (f"{where}; continue with: {again}",)
         raise
     how = "with population statistics" if config.normalized else "without batch normalization"
     print(
@@ -175,20 +171,19 @@ def _add_evaluate(commands):
         type=int,
         default=None,
         metavar="INT",
-        help=("examples at a time; None is 1000, or with batch statistics the size used in training"),
+        help="examples at a time; None is 1000, or with batch statistics the size used in training",
     )
-    parser.add_argument(
-        "--device", choices=("cpu", "cuda"), default=None, help="None is the device of the run"
-    )
+    parser.add_argument("--device", choices=("cpu", "cuda"), default=None, help="None is the device of the run")
 
 
 def _evaluate(run, statistics, batch_size, device):
-    from minibn.training import evaluate_run
+    from minibn.training import evaluate_run, read_config
 
+    how = f", {statistics} statistics" if read_config(run)[0].normalized else ""
     for name, result in evaluate_run(run, statistics, batch_size, device).items():
         print(
             f"{name}: loss {result.loss:.4f}, accuracy {result.accuracy:.4f} "
-            f"({result.correct} of {result.examples}), {statistics} statistics"
+            f"({result.correct} of {result.examples}){how}"
         )
 
 
@@ -198,45 +193,38 @@ def _add_reproduce(commands):
     parser.add_argument(
         "--output", metavar="FOLDER", default="runs/figures", help="where the picture and its numbers go"
     )
+    parser.add_argument("--runs", metavar="FOLDER", nargs="+", default=(), help="figure2: the training runs to draw")
+    parser.add_argument("--seed", type=int, metavar="INT", default=1, help="figure1a, figure1b: seed of what is drawn")
 
 
-def _reproduce(name, output):
+def _reproduce(**options):
     from minibn.studies import reproduce
 
-    reproduce(name, output)
+    print(reproduce(**options))
 
 
 def _add_demo(commands):
-    help = (
-        "the whole of it in three minutes: gradients checked, two networks trained, figures drawn, one page"
-    )
+    help = "the whole of it in three minutes: gradients checked, two networks trained, figures drawn, one page"
     parser = _command(commands, "demo", _demo, help)
-    parser.add_argument(
-        "--output", metavar="FOLDER", default="runs/demo", help="where the page and its pictures go"
-    )
+    parser.add_argument("--output", metavar="FOLDER", default="runs/demo", help="where the page and its pictures go")
+    parser.add_argument("--iterations", type=int, metavar="INT", default=400, help="minibatches for each network")
+    parser.add_argument("--hidden", type=int, metavar="INT", default=100, help="hidden units of each network")
+    parser.add_argument("--seed", type=int, metavar="INT", default=1, help="seed of every random number")
+    _add_progress(parser)
 
 
-def _demo(output):
+def _demo(**options):
     from minibn.studies.demo import run_demo
 
-    run_demo(output)
+    return 0 if run_demo(**options)["gradients_ok"] else 1
 
 
 # ---------------------------------------------------------------------- gradcheck, data
 
 
 def _add_gradcheck(commands):
-    parser = _command(
-        commands, "gradcheck", _gradcheck, "compare the hand-written gradients with numerical ones"
-    )
-    parser.add_argument(
-        "names",
-        nargs="*",
-        default=["all"],
-        metavar="CELL",
-        choices=("rnn", "bnrnn", "lstm", "bnlstm", "all"),
-        help="rnn, bnrnn, lstm, bnlstm or all",
-    )
+    parser = _command(commands, "gradcheck", _gradcheck, "compare the hand-written gradients with numerical ones")
+    parser.add_argument("names", nargs="*", default=["all"], metavar="CELL", help="rnn, bnrnn, lstm, bnlstm or all")
 
 
 def _gradcheck(names):

@@ -47,6 +47,10 @@ def pytest_make_collect_report(collector):
 def pytest_terminal_summary(terminalreporter):
     ran = [r for r in terminalreporter.stats.get("passed", []) if "oracle" in r.keywords]
     terminalreporter.write_line(f"oracle tests passed: {len(ran)}")
+    killed, survived = ([r for r in terminalreporter.stats.get(outcome, []) if "test_mutant_is_killed[" in r.nodeid]
+                        for outcome in ("passed", "failed"))
+    if killed or survived:
+        terminalreporter.write_line(f"mutants: {len(killed) + len(survived)}, killed: {len(killed)}")
 
 
 def pytest_sessionfinish(session):

@@ -19,7 +19,7 @@ from minibn.training.checkpoints import read_checkpoint
 SCRIPT = Path(tiny_run.__file__)
 RANDOM_KILLS = 20
 
-# (moment, which of its occurrences). Counts of the uninterrupted run: 23 iterations, 4 validations of 4 batches,
+# (moment, which of its occurrences). Counts of the uninterrupted run: 23 iterations, 4 validations of 3 batches,
 # checkpoints at 0, 4, 7, 8, 12, 14, 16, 20, 21, 23 and the end, best.npz at the improvements and at the end.
 MOMENTS = [
     ("half a checkpoint", 1),  # config.json, the first file of all
@@ -35,13 +35,13 @@ MOMENTS = [
     ("after rename", 8),
     ("half a record", 1),
     ("half a record", 6),
-    ("half a record", 12),  # the final record
+    ("half a record", 13),  # the final record
     ("validation", 1),
     ("validation", 6),
     ("first batch of an epoch", 1),
     ("first batch of an epoch", 3),
     ("population statistics", 2),
-    ("validation", 17),  # the test, after the best model was saved with its statistics
+    ("validation", 14),  # the test, after the best model was saved with its statistics
 ]
 
 
@@ -58,7 +58,9 @@ def start(folder, moment, count=0):
     path = os.pathsep.join([str(Path(minibn.__file__).parent.parent), os.environ.get("PYTHONPATH", "")])
     return subprocess.Popen(
         [sys.executable, str(SCRIPT), str(folder), moment, str(count)],
-        env={**os.environ, "PYTHONPATH": path}, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        env={**os.environ, "PYTHONPATH": path},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
     )
 
 

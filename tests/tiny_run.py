@@ -14,16 +14,24 @@ from unittest import mock
 import numpy as np
 
 from minibn.optimizers import RMSProp
-from minibn.training import loop, make_config, train
 from minibn.training import checkpoints as checkpoints_module
+from minibn.training import loop, make_config, train
 from minibn.training.metrics import MetricsFile
 from minibn.training.tasks import load_data
 
 # No two intervals share a rhythm: checkpoints fall between records, validations between checkpoints. An epoch
 # is five batches, the last one of five images (a batch of one is merged).
 CONFIG = make_config(
-    "quick", task="mnist", hidden=5, batch=4, iterations=23, validate_every=7, log_every=3, checkpoint_every=4,
-    population_batch=8, seed=3,
+    "quick",
+    task="mnist",
+    hidden=5,
+    batch=4,
+    iterations=23,
+    validate_every=7,
+    log_every=3,
+    checkpoint_every=4,
+    population_batch=8,
+    seed=3,
 )
 BATCHES_PER_EPOCH = 5
 
@@ -66,6 +74,9 @@ class HalfWritten:
 
     def __enter__(self):
         return self
+
+    def __exit__(self, *exception):
+        self.file.close()
 
     def write(self, content):
         self.file.write(content[: len(content) // 2])

@@ -16,13 +16,13 @@ import minibn
 from minibn.gradcheck import gradcheck_table
 from minibn.studies import figure1a, figure1b, figure2, page
 from minibn.studies.output import save_figure, write_numbers
-from minibn.studies.side_by_side import train_side_by_side
-from minibn.training import make_config
+from minibn.studies.side_by_side import one_thread_processes, watch_runs
+from minibn.training import make_config, train
 from minibn.training.runs import BEST, CONFIG, LAST, METRICS
 
 CELLS = ("rnn", "bnrnn", "lstm", "bnlstm")
 MODELS = {"LSTM": "lstm", "BN-LSTM": "bnlstm"}
-ITERATIONS = 300
+ITERATIONS = 400
 VALIDATE_EVERY = 25
 MARKER = "demo.json"     # the demo's numbers; a folder that has one is the demo's to overwrite
 PAGE = "index.html"
@@ -66,12 +66,17 @@ def run_demo(output="runs/demo", seed=1, iterations=ITERATIONS, hidden=100, prog
 
     steps = configs["LSTM"].side ** 2
     _say(f"2/3  Training {' and '.join(MODELS)} side by side: real images, {steps} permuted pixels one by one")
-    finals = train_side_by_side(configs, folders, progress)
+    with one_thread_processes(len(MODELS)) as pool:
+        futures = {name: pool.submit(train, config, folders[name], progress="none")
+                   for name, config in configs.items()}
+        gradients = pool.submit(_figure1a_numbers, seed)     # runs where the first network is done
+        finals = watch_runs(futures, folders, len(MODELS) * iterations, progress)
+        gradients = gradients.result()
     for name, final in finals.items():
         print(_result_line(name, final), flush=True)
 
     _say("3/3  Figures 1(a) and 1(b) of the paper, the learning curves, the page")
-    figures = _figures(output, folders, seed)
+    figures = _figures(output, folders, gradients, seed)
     numbers = {
         "gradients_ok": gradients_ok,
         "test_name": finals["LSTM"]["test_name"],
@@ -105,9 +110,12 @@ def _make_room(output, folders):
             (folder / name).unlink(missing_ok=True)
 
 
-def _figures(output, folders, seed):
-    """Compute and draw the three figures; what the page says about them."""
-    gradients = figure1a.compute(*figure1a.image_batch(seed), seed=seed)
+def _figure1a_numbers(seed):
+    return figure1a.compute(*figure1a.image_batch(seed), seed=seed)
+
+
+def _figures(output, folders, gradients, seed):
+    """Draw the three figures, and return what the page says about them."""
     save_figure(output / "figure1a.png", partial(figure1a.plot, gradients), size=figure1a.SIZE)
     saturation = figure1b.compute(seed=seed)
     save_figure(output / "figure1b.png", partial(figure1b.plot, saturation))
@@ -167,7 +175,7 @@ def _write_page(output, numbers, gradient_table, configs, figures):
                     f"depends on which other images are in the batch. The {numbers['test_name']} come from the "
                     "training file of MNIST; this is not the MNIST test set."),
             ]),
-            ("The gradients are right", [
+            ("Gradient checks", [
                 page.paragraph("Each gradient was derived by hand, through the batch mean and variance, across "
                                "examples and across time. Here it is beside a numerical one."),
                 page.terminal_text(gradient_table),

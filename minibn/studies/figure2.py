@@ -54,14 +54,16 @@ def panels(numbers):
 
 def plot(runs, ax, title=""):
     """Draw the runs of one panel, over the published curves where they are of the same images."""
+    published = _published(runs)
     for run in runs:
         ax.plot(run["iteration"], run["accuracy"], color=COLORS[run["model"]], linewidth=1.8,
-                marker="o", markersize=3.5, label=f"{MODEL_NAMES[run['model']]}, ours")
+                marker="o", markersize=3.5, label=MODEL_NAMES[run["model"]] + (", ours" if published else ""))
     last = max(int(run["iteration"][-1]) for run in runs)
-    for model, (iteration, accuracy) in _published(runs).items():
+    for model, (iteration, accuracy) in published.items():
         shown = iteration <= last
         ax.plot(iteration[shown], accuracy[shown], color=COLORS[model], linewidth=1.3, linestyle=(0, (4, 2)),
                 label=f"{MODEL_NAMES[model]}, published")
+    ax.axhline(0.1, color="#666666", linewidth=1.2, linestyle=":", label="guessing")
     ax.set(xlim=(0, last * 1.02), ylim=(0, 1), title=title,
            xlabel="training iteration", ylabel="validation accuracy")
     ax.legend(loc="best")

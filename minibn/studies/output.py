@@ -36,7 +36,9 @@ def save_figure(path, *plots, size=(7.0, 4.4)):
     import matplotlib
     from matplotlib.figure import Figure
 
-    with matplotlib.rc_context({**matplotlib.rcParamsDefault, **STYLE}):
+    with matplotlib.rc_context():
+        matplotlib.rcdefaults()           # the reader's own settings stay out of our pictures
+        matplotlib.rcParams.update(STYLE)
         # Figure, not pyplot: no window, no global list of figures, whatever backend the reader has chosen.
         figure = Figure(figsize=(size[0] * len(plots), size[1]), layout="constrained")
         for plot, ax in zip(plots, figure.subplots(1, len(plots), squeeze=False)[0], strict=True):

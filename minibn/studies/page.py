@@ -27,7 +27,7 @@ figure img { width: 100%; height: auto; display: block; background: #fff; border
 figcaption { font-size: .92rem; margin-top: .4rem; }
 .wide { overflow-x: auto; }
 pre { background: var(--card); border-radius: .6rem; padding: .8rem 1rem; margin: .6rem 0;
-  overflow-x: auto; font: 13px/1.45 ui-monospace, SFMono-Regular, Menlo, Consolas, monospace; }
+  overflow: auto; max-height: 24rem; font: 12.5px/1.45 ui-monospace, SFMono-Regular, Menlo, Consolas, monospace; }
 table { border-collapse: collapse; font-size: .95rem; font-variant-numeric: tabular-nums;
   margin: .6rem 0; }
 th, td { text-align: left; padding: .3rem 1.1rem .3rem 0; border-bottom: 1px solid var(--line);

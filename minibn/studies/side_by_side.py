@@ -1,4 +1,4 @@
-"""Several training runs at once, one process each, with one progress display for all."""
+"""Work for both cores: a pool of processes with one BLAS thread each, and one progress display for the runs in it."""
 
 import os
 import time
@@ -7,81 +7,82 @@ from contextlib import contextmanager
 from multiprocessing import get_context
 from pathlib import Path
 
-from minibn.training import read_metrics, train
+from minibn.training import read_metrics
 from minibn.training.display import Display
+from minibn.training.runs import METRICS, THREAD_VARIABLES
 
 POLL_SECONDS = 0.2
-THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
-
-
-def train_side_by_side(configs, folders, progress="auto"):
-    """Train one run per configuration, all at the same time.
-
-    Parameters
-    ----------
-    configs : dict of str to TrainConfig
-        By the name to show.
-    folders : dict of str to path-like
-        The run folder of each.
-    progress : {"auto", "bar", "lines", "none"}
-        What to show on stderr.
-
-    Returns
-    -------
-    dict of str to dict
-        The final record of each run.
-
-    Raises
-    ------
-    Exception
-        Whatever `minibn.training.train` raised in one of them, once all have ended.
-    """
-    total = sum(config.iterations for config in configs.values())
-    display = Display(progress, 0, total, " and ".join(configs))
-    try:
-        with _one_thread_each(), ProcessPoolExecutor(len(configs), mp_context=get_context("spawn")) as pool:
-            futures = {name: pool.submit(train, config, folders[name], progress="none")
-                       for name, config in configs.items()}
-            _watch(futures, folders, display)
-            return {name: future.result() for name, future in futures.items()}
-    finally:
-        display.close()
-
-
-def _watch(futures, folders, display):
-    """Show how far the runs are, from their metrics files, until all have ended."""
-    shown_iterations, shown_rows = 0, 0
-    while True:
-        ended = all(future.done() for future in futures.values())
-        records = {name: _records(folders[name]) for name in futures}
-        done = sum(max((r["iteration"] for r in of_run), default=0) for of_run in records.values())
-        for _ in range(done - shown_iterations):
-            display.advance()
-        shown_iterations = done
-        curves = {name: [r for r in of_run if r["kind"] == "valid"] for name, of_run in records.items()}
-        rows = list(zip(*curves.values(), strict=False))         # the validations that all runs have behind them
-        for row in rows[shown_rows:]:
-            scores = ", ".join(f"{name} {r['accuracy']:.3f}" for name, r in zip(curves, row, strict=True))
-            display.say(f"iteration {row[0]['iteration']:4d}, validation accuracy: {scores}")
-        shown_rows = len(rows)
-        if ended:
-            return
-        time.sleep(POLL_SECONDS)
-
-
-def _records(folder):
-    path = Path(folder) / "metrics.jsonl"
-    return read_metrics(path) if path.exists() else []
 
 
 @contextmanager
-def _one_thread_each():
-    """Processes started in here get one BLAS thread each: matrices this small gain nothing from more."""
+def one_thread_processes(count):
+    """A `ProcessPoolExecutor` of `count` processes whose matrix products use one thread each.
+
+    The matrices here are so small that more threads gain nothing, and where somebody else uses the cores,
+    threads that wait for each other lose a lot.
+    """
     before = {name: os.environ.get(name) for name in THREAD_VARIABLES}
-    os.environ.update({name: value or "1" for name, value in before.items()})
+    os.environ.update(dict.fromkeys(THREAD_VARIABLES, "1"))
     try:
-        yield
+        with ProcessPoolExecutor(count, mp_context=get_context("spawn")) as pool:
+            try:
+                yield pool
+            except BaseException:                  # Ctrl-C too: what has not begun shall not begin now
+                pool.shutdown(wait=False, cancel_futures=True)
+                raise
     finally:
         for name, value in before.items():
             if value is None:
                 del os.environ[name]
+            else:
+                os.environ[name] = value
+
+
+def watch_runs(futures, folders, iterations, progress="auto"):
+    """Show how far training runs are, from their metrics files, until all have ended.
+
+    Parameters
+    ----------
+    futures : dict of str to Future
+        By the name to show; each is a call of `minibn.training.train`.
+    folders : dict of str to path-like
+        The run folder of each.
+    iterations : int
+        Of all runs together.
+    progress : {"auto", "bar", "lines", "none"}
+        What to show on stderr: a bar, or a line whenever all runs have one more validation behind them.
+
+    Returns
+    -------
+    dict of str to dict
+        The final record of each run; an exception in one of them is raised here.
+    """
+    display = Display(progress, 0, iterations, "training")
+    shown_iterations, shown_rows = 0, 0
+    try:
+        while True:
+            ended = all(future.done() for future in futures.values())
+            records = [_records(folders[name]) for name in futures]
+            done = sum(max((record["iteration"] for record in run), default=0) for run in records)
+            for _ in range(done - shown_iterations):
+                display.advance()
+            curves = [[record for record in run if record["kind"] == "valid"] for run in records]
+            rows = list(zip(*curves, strict=False))              # the validations that all have behind them
+            for row in rows[shown_rows:]:
+                display.say(_row_text(futures, row))
+            shown_iterations, shown_rows = done, len(rows)
+            if ended:
+                return {name: future.result() for name, future in futures.items()}
+            time.sleep(POLL_SECONDS)
+    finally:
+        display.close()
+
+
+def _row_text(names, row):
+    scores = ", ".join(f"{name} {record['accuracy']:.3f}" for name, record in zip(names, row, strict=True))
+    return f"iteration {row[0]['iteration']:4d}, validation accuracy: {scores}"
+
+
+def _records(folder):
+    path = Path(folder) / METRICS
+    return read_metrics(path) if path.exists() else []

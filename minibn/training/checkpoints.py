@@ -59,15 +59,15 @@ def read_checkpoint(path):
     """
     path = Path(path)
     try:
-        with np.load(path, allow_pickle=False) as file:
-            arrays = {name: file[name] for name in file.files}
-        expected = str(arrays.pop(CHECKSUM))
+        content = path.read_bytes()
     except FileNotFoundError:
         raise FileNotFoundError(errno.ENOENT, "no checkpoint here", str(path)) from None
+    try:
+        with np.load(io.BytesIO(content), allow_pickle=False) as file:
+            arrays = {name: file[name] for name in file.files}
+        expected = str(arrays.pop(CHECKSUM))
     except Exception as error:  # damage shows itself in a dozen ways, depending on which byte is hit
-        raise ValueError(
-            f"{path}: damaged, truncated, or not a checkpoint of minibn ({error}); {REMEDY}"
-        ) from error
+        raise ValueError(f"{path}: damaged, truncated, or not a checkpoint of minibn ({error}); {REMEDY}") from error
     if _checksum(arrays) != expected:
         raise ValueError(f"{path}: damaged, its content does not match its own SHA-256; {REMEDY}")
     return arrays
@@ -94,9 +94,7 @@ def write_atomically(path, content):
         _remove(temporary)
         reason = "the disk is full" if error.errno == errno.ENOSPC else error.strerror or str(error)
         kept = "the previous one is intact" if path.exists() else "nothing was written"
-        raise OSError(
-            error.errno, f"cannot write: {reason}; {kept}; make room and use --resume", str(path)
-        ) from error
+        raise OSError(error.errno, f"cannot write: {reason}; {kept}; make room and use --resume", str(path)) from error
     except BaseException:  # an interrupt: leave no half a file behind
         _remove(temporary)
         raise
@@ -108,7 +106,6 @@ def _remove(path):
         os.unlink(path)
     except OSError:
         pass  # it never came to be, or the disk is gone: the error that led here is the one to report
-
 
 
 def _sync_folder(folder):

@@ -13,6 +13,20 @@ TASKS = ("mnist", "pmnist")
 MODELS = ("rnn", "bnrnn", "lstm", "bnlstm")
 
 
+PRESETS = {
+    "paper": {},
+    "quick": {
+        "data": "subset",
+        "side": 14,
+        "iterations": 300,
+        "validate_every": 50,
+        "log_every": 10,
+        "checkpoint_every": 50,
+    },
+}
+"""Named changes to the defaults: ``paper`` changes nothing; ``quick`` takes a few minutes on two cores."""
+
+
 def _option(default, help, choices=None, kind=None):
     """A field with what the command line needs to know about it."""
     return field(default=default, metadata={"help": help, "choices": choices, "kind": kind or type(default)})
@@ -27,6 +41,12 @@ class TrainConfig:
 
     task: str = _option("pmnist", "pixels in order (mnist) or in one fixed shuffled order (pmnist)", TASKS)
     model: str = _option("bnlstm", "the network", MODELS)
+    preset: str = _option(
+        "paper",
+        "settings to start from: quick (minutes on two cores, shipped images) or paper (all of MNIST, 100,000 "
+        "iterations); the options below win over it",
+        tuple(PRESETS),
+    )
     data: str = _option("mnist", "all of MNIST, or the 5,000 images shipped with minibn", ("mnist", "subset"))
     side: int = _option(28, "images of 28x28 pixels, or averaged down to 14x14", (28, 14))
     index_map: str = _option(
@@ -50,9 +70,7 @@ class TrainConfig:
         ("auto", "orthogonal", "identity_g", "identity"),
     )
     forget_bias: float = _option(1.0, "initial bias of the LSTMs' forget gate")
-    cell_offset: bool = _option(
-        False, "give the LSTM the hidden offset inside tanh that the authors' baseline had"
-    )
+    cell_offset: bool = _option(False, "give the LSTM the hidden offset inside tanh that the authors' baseline had")
     noise: float | None = _option(
         None,
         "standard deviation of the noise on h0; None is 0.1 for a BN model on pixels in order, else 0",
@@ -74,20 +92,6 @@ class TrainConfig:
     def to_dict(self):
         """The fields as a dict, in their order."""
         return asdict(self)
-
-
-PRESETS = {
-    "paper": {},
-    "quick": {
-        "data": "subset",
-        "side": 14,
-        "iterations": 300,
-        "validate_every": 50,
-        "log_every": 10,
-        "checkpoint_every": 50,
-    },
-}
-"""Named changes to the defaults: ``paper`` changes nothing; ``quick`` takes a few minutes on two cores."""
 
 
 def make_config(preset="paper", **options):
@@ -116,7 +120,7 @@ def make_config(preset="paper", **options):
     for name in options:
         if name not in known:
             raise ValueError(f"{name}: no such option; expected one of {', '.join(known)}")
-    config = TrainConfig(**{**PRESETS[preset], **options})
+    config = TrainConfig(**{**PRESETS[preset], **options, "preset": preset})
     for name, f in known.items():
         _check_type(name, getattr(config, name), f)
     config = resolved(config)
@@ -177,12 +181,13 @@ def _check_values(config):
             "pmnist is permutation or authors_seed1"
         )
     if config.index_map == "authors_seed1" and config.side != 28:
-        raise ValueError(
-            f"index_map: authors_seed1 is a map of 28x28 images, got side {config.side}; use --side 28"
-        )
+        raise ValueError(f"index_map: authors_seed1 is a map of 28x28 images, got side {config.side}; use --side 28")
     if config.init == "identity_g" and not config.model.endswith("lstm"):
-        raise ValueError(
-            f"init: identity_g is for LSTMs, got model {config.model!r}; use identity or orthogonal"
-        )
+        raise ValueError(f"init: identity_g is for LSTMs, got model {config.model!r}; use identity or orthogonal")
+    defaults = TrainConfig()
+    if not config.model.endswith("lstm") and config.forget_bias != defaults.forget_bias:
+        raise ValueError(f"forget_bias: only LSTMs have a forget gate, got model {config.model!r}; leave it out")
+    if not config.normalized and (config.gamma, config.eps) != (defaults.gamma, defaults.eps):
+        raise ValueError(f"gamma, eps: model {config.model!r} has no batch normalization; leave them out")
     if config.cell_offset and config.model != "lstm":
         raise ValueError(f"cell_offset: only the plain lstm has this option, got model {config.model!r}")

@@ -1,9 +1,11 @@
 """Looking at a run afterwards: what its best model does on the validation and the test set."""
 
+import errno
 from pathlib import Path
 
-from minibn.training.checkpoints import write_checkpoint
-from minibn.training.runs import BEST, load_best, pack_model, pack_statistics
+from minibn.training.checkpoints import read_checkpoint, write_checkpoint
+from minibn.training.metrics import MetricsFile
+from minibn.training.runs import BEST, METRICS, load_best, pack_model, pack_statistics
 from minibn.training.tasks import load_data
 from minibn.training.validation import estimate_statistics, score
 
@@ -55,7 +57,16 @@ def evaluate_run(folder, statistics="population", batch_size=None, device=None):
 
 
 def _save(folder, best, statistics):
-    arrays = pack_model(best.config, best.model, best.order)
-    write_checkpoint(
-        Path(folder) / BEST, {**arrays, "iteration": best.iteration, **pack_statistics(statistics)}
-    )
+    """Keep the statistics with the model, unless somebody is training it: then its end will do so."""
+    folder = Path(folder)
+    try:
+        lock = MetricsFile(folder / METRICS)
+    except OSError as error:
+        if error.errno == errno.EBUSY:
+            return
+        raise
+    with lock:
+        if int(read_checkpoint(folder / BEST)["iteration"]) != best.iteration:
+            return  # a better one was saved while we estimated
+        arrays = pack_model(best.config, best.model, best.order)
+        write_checkpoint(folder / BEST, {**arrays, "iteration": best.iteration, **pack_statistics(statistics)})

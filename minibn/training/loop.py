@@ -14,34 +14,19 @@ records, bit for bit. Three habits make that true:
 import math
 import sys
 import time
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from pathlib import Path
 
 import numpy as np
 
 from minibn.backend import array_module, to_device, to_host
 from minibn.optimizers import clip_by_global_norm
+from minibn.training import runs
 from minibn.training.checkpoints import read_checkpoint, write_checkpoint
 from minibn.training.display import Display
 from minibn.training.interrupt import DelayedInterrupt, Interrupted
 from minibn.training.metrics import MetricsFile, read_metrics
 from minibn.training.randomness import generator, normal
-from minibn.training.runs import (
-    BEST,
-    CONFIG,
-    LAST,
-    METRICS,
-    check_same_config,
-    config_of,
-    load_best,
-    pack_model,
-    pack_statistics,
-    read_config,
-    refuse_existing,
-    start_run,
-    unpack_model,
-    write_config,
-)
 from minibn.training.tasks import build_model, build_optimizer, load_data
 from minibn.training.validation import estimate_statistics, score
 
@@ -82,36 +67,24 @@ def train(config, folder, resume=False, progress="auto"):
         After Ctrl-C, when everything has been saved.
     """
     folder = Path(folder)
-    resume = resume and (folder / CONFIG).exists()
+    resume = resume and (folder / runs.CONFIG).exists()
     if resume:
-        recorded, made_with = read_config(folder)
-        check_same_config(recorded, config)
+        recorded, made_with = runs.read_config(folder)
+        runs.check_same_config(recorded, config)
     else:
-        refuse_existing(folder)
+        runs.refuse_existing(folder)
     training = _Training(config, folder)
     if not resume:
-        start_run(folder, config)
-    with MetricsFile(folder / METRICS) as training.metrics:
+        runs.start_run(folder, config)
+    with MetricsFile(folder / runs.METRICS) as training.metrics:
         if resume and recorded != config:
-            write_config(folder, config, made_with)
-        if (folder / LAST).exists():
+            runs.write_config(folder, config, made_with)
+        if (folder / runs.LAST).exists():
             training.restore()
         training.metrics.cut_back(training.progress.records)
         # Numbers that are not finite are looked for where they matter; NumPy's warnings would only come first.
         with np.errstate(all="ignore"):
             return training.run(progress)
-
-
-@dataclass
-class _Progress:
-    """How far a run is; part of every ``last.npz``."""
-
-    iteration: int = 0
-    best_correct: int = -1
-    best_iteration: int = 0
-    records: int = 0
-    finished: int = 0
-    seconds: float = 0.0
 
 
 class _Training:
@@ -122,12 +95,12 @@ class _Training:
         self.data = load_data(config)
         self.model = build_model(config, self.data.classes)
         self.optimizer = build_optimizer(config, self.model)
-        self.progress = _Progress()
+        self.progress = runs.Progress()
         self.metrics = None
         # Sums of loss and gradient norm, and their number, since the last training record. They live on
         # the device, so that no iteration waits for it.
         self.sums = to_device(np.zeros(3), config.device)
-        self.epoch, self.batches = None, None
+        self.epoch, self.batches = None, self.data.train.batches(config.batch)
 
     # ------------------------------------------------------------------ the loop
 
@@ -135,7 +108,7 @@ class _Training:
         config, now = self.config, self.progress
         title = f"{config.task} {config.model}"
         if now.finished:
-            final = read_metrics(self.folder / METRICS)[-1]
+            final = read_metrics(self.folder / runs.METRICS)[-1]
             print(
                 f"{title}: this run is finished; --iterations above {config.iterations} continues it",
                 file=sys.stderr,
@@ -163,9 +136,7 @@ class _Training:
         self.progress.iteration += 1
         iteration = self.progress.iteration
         x, y = to_device(self.batch(iteration), config.device)
-        noise = normal(
-            (len(y), config.hidden), config.noise, config.dtype, config.seed, "training noise", iteration
-        )
+        noise = normal((len(y), config.hidden), config.noise, config.dtype, config.seed, "training noise", iteration)
         loss, grads = self.model.loss_and_grads(x, y, initial_noise=to_device(noise, config.device))
         grads, norm = clip_by_global_norm(grads, config.clip)
         self.optimizer.step(grads)
@@ -176,14 +147,10 @@ class _Training:
     def batch(self, iteration):
         """The minibatch of an iteration (counted from 1): every epoch is shuffled anew."""
         config, train = self.config, self.data.train
-        if self.batches is None:
-            self.batches = train.batches(config.batch, dtype=config.dtype)
         epoch, index = divmod(iteration - 1, len(self.batches))
         if epoch != self.epoch:
             self.epoch = epoch
-            self.batches = train.batches(
-                config.batch, rng=generator(config.seed, "shuffle", epoch), dtype=config.dtype
-            )
+            self.batches = train.batches(config.batch, rng=generator(config.seed, "shuffle", epoch), dtype=config.dtype)
         return self.batches[index]
 
     def keep_books(self, stopping):
@@ -198,9 +165,7 @@ class _Training:
         if record or save:
             loss, norm = self.averages()
         if record:
-            self.metrics.write(
-                "train", iteration=now.iteration, loss=loss, grad_norm=norm, seconds=self.seconds()
-            )
+            self.metrics.write("train", iteration=now.iteration, loss=loss, grad_norm=norm, seconds=self.seconds())
             self.sums[:] = 0
             self.display.note(f"loss {loss:.4f}")
         if validate:
@@ -219,13 +184,13 @@ class _Training:
     def diverged(self, what):
         """Stop before anything is saved."""
         config, now = self.config, self.progress
-        saved = int(read_checkpoint(self.folder / LAST)["progress/iteration"])
+        saved = int(read_checkpoint(self.folder / runs.LAST)["progress/iteration"])
         remedy = "use another learning rate or seed"
         if config.normalized and config.task == "mnist" and config.noise == 0:
             remedy = "on pixels in order a BN model needs noise on h0 (0.1)"
         raise FloatingPointError(
             f"{what} is not finite at iteration {now.iteration} or shortly before; training stopped. "
-            f"The last good checkpoint is {self.folder / LAST}, iteration {saved}; {remedy} in a new run"
+            f"The last good checkpoint is {self.folder / runs.LAST}, iteration {saved}; {remedy} in a new run"
         )
 
     def validate(self):
@@ -258,10 +223,10 @@ class _Training:
     def finish(self):
         """Population statistics of the best model, and its test results."""
         config, now = self.config, self.progress
-        best = load_best(self.folder)
+        best = runs.load_best(self.folder)
         if best.iteration != now.best_iteration:
             raise ValueError(
-                f"{self.folder / BEST}: expected the model of iteration {now.best_iteration}, got that of "
+                f"{self.folder / runs.BEST}: expected the model of iteration {now.best_iteration}, got that of "
                 f"iteration {best.iteration}; it was exchanged or restored, so train again in a new folder"
             )
         self.display.note("population statistics")
@@ -301,39 +266,36 @@ class _Training:
         """Write ``last.npz``: nothing that is not finite, and counting no record that could still be lost."""
         now = self.progress
         now.records, now.seconds = self.metrics.records, self.seconds()
-        arrays = pack_model(self.config, self.model, self.data.order)
-        arrays |= {
-            f"optimizer/{name}": array for name, array in to_host(self.optimizer.state_arrays()).items()
-        }
+        arrays = runs.pack_model(self.config, self.model, self.data.order)
+        arrays |= {f"optimizer/{name}": array for name, array in to_host(self.optimizer.state_arrays()).items()}
         if not all(np.isfinite(array).all() for array in arrays.values() if isinstance(array, np.ndarray)):
             self.diverged("a parameter")
         arrays |= {f"progress/{f.name}": np.asarray(getattr(now, f.name)) for f in fields(now)}
         arrays["progress/sums"] = to_host(self.sums)
         self.metrics.sync()
-        write_checkpoint(self.folder / LAST, arrays)
+        write_checkpoint(self.folder / runs.LAST, arrays)
 
     def save_best(self, model, statistics):
         """Write ``best.npz``."""
-        arrays = pack_model(self.config, model, self.data.order)
+        arrays = runs.pack_model(self.config, model, self.data.order)
         arrays["iteration"] = np.asarray(self.progress.best_iteration)
-        arrays |= pack_statistics(statistics)
-        write_checkpoint(self.folder / BEST, arrays)
+        arrays |= runs.pack_statistics(statistics)
+        write_checkpoint(self.folder / runs.BEST, arrays)
 
     def restore(self):
         """Take everything back from ``last.npz``."""
-        path = self.folder / LAST
+        path = self.folder / runs.LAST
         arrays = read_checkpoint(path)
-        check_same_config(config_of(path, arrays), self.config)
-        unpack_model(path, arrays, self.model)
-        kept = {
-            name.removeprefix("optimizer/"): a for name, a in arrays.items() if name.startswith("optimizer/")
-        }
+        runs.check_same_config(runs.config_of(path, arrays), self.config)
+        runs.unpack_model(path, arrays, self.model)
+        kept = {name.removeprefix("optimizer/"): a for name, a in arrays.items() if name.startswith("optimizer/")}
         self.optimizer.load_state_arrays(kept)
         now = self.progress
         for f in fields(now):
             setattr(now, f.name, arrays[f"progress/{f.name}"].item())
         self.sums[:] = array_module(self.sums).asarray(arrays["progress/sums"])
-        self.data = load_data(self.config, order=arrays["order"])
+        if not np.array_equal(self.data.order, arrays["order"]):  # another NumPy may draw another permutation
+            self.data = load_data(self.config, order=arrays["order"])
         if now.finished and now.iteration < self.config.iterations:
             now.finished = 0
             now.records -= 1  # the final record: there will be another

@@ -108,6 +108,4 @@ def _complete_lines(path):
 
 def without_clock(records):
     """The same records without the fields that depend on the clock."""
-    return [
-        {key: value for key, value in record.items() if not key.startswith("seconds")} for record in records
-    ]
+    return [{key: value for key, value in record.items() if not key.startswith("seconds")} for record in records]

@@ -12,7 +12,7 @@ import platform
 import shlex
 import subprocess
 import sys
-from dataclasses import fields, replace
+from dataclasses import dataclass, fields, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple
@@ -23,7 +23,7 @@ import minibn
 from minibn.backend import array_module, to_device, to_host
 from minibn.statistics import PopulationStatistics
 from minibn.training.checkpoints import read_checkpoint, write_atomically
-from minibn.training.config import PRESETS, TrainConfig, make_config, resolved
+from minibn.training.config import TrainConfig, make_config, resolved
 from minibn.training.tasks import build_model, data_checksums
 
 __all__ = [
@@ -46,6 +46,18 @@ class TrainedModel(NamedTuple):
 
     model: object
     statistics: PopulationStatistics | None
+
+
+@dataclass
+class Progress:
+    """How far a run is; part of every ``last.npz``."""
+
+    iteration: int = 0
+    best_correct: int = -1
+    best_iteration: int = 0
+    records: int = 0
+    finished: int = 0
+    seconds: float = 0.0
 
 
 class Best(NamedTuple):
@@ -174,19 +186,17 @@ def check_same_config(recorded, asked):
         )
 
 
-def resumed_config(folder, preset=None, **options):
+def resumed_config(folder, **options):
     """The settings to resume a run with: its own, unless it is given more iterations.
 
     Parameters
     ----------
     folder : path-like
-    preset : str, optional
     **options
         What the user asked for explicitly; it must agree with the run.
     """
     recorded, _ = read_config(folder)
-    changes = {**(PRESETS[preset] if preset else {}), **options}
-    asked = resolved(replace(recorded, **changes))
+    asked = resolved(replace(recorded, **options))
     check_same_config(recorded, asked)
     return make_config(**asked.to_dict())
 
@@ -216,9 +226,7 @@ def unpack_model(path, arrays, model):
     for name in sorted(set(saved) | set(model.params)):
         if name not in saved or name not in model.params:
             where = "the model" if name in model.params else "the checkpoint"
-            raise ValueError(
-                f"{path}: a checkpoint of another model: parameter {name!r} is only in {where}; {OTHER}"
-            )
+            raise ValueError(f"{path}: a checkpoint of another model: parameter {name!r} is only in {where}; {OTHER}")
         param = model.params[name]
         if saved[name].shape != param.shape or saved[name].dtype != param.dtype:
             raise ValueError(

@@ -1,0 +1,600 @@
+"""Mutants: each is one edited line of a backward function, and a check that must notice.
+
+A gradient check is only as good as the faults that it sees. Every row below names a function, one line of it, what the
+line is changed to, and what that breaks; the mutated function is put wherever the original was imported, and the very
+check that the test suite runs on the equations (`equation_checks.CHECKS`) has to fail, with the named gradient wrong.
+A line that is not found exactly once fails too, so the table follows the code.
+
+``python tests/mutants.py`` prints the table.
+"""
+
+import contextlib
+import inspect
+import sys
+import textwrap
+from functools import partial
+from importlib import import_module
+from typing import NamedTuple
+
+import equation_checks
+from equation_checks import CHECKS, GradientMismatch, check_layer, check_model
+
+LEAST_ERROR = 1e-4      # a million times the tolerance: killed because it is wrong, not because it rounds otherwise
+
+MUTANT_CHECKS = {
+    **CHECKS,
+    "layer BNLSTM": partial(check_layer, "BNLSTM", given_state=True),
+    "layer BNLSTM, masked": partial(check_layer, "BNLSTM", masked=True),
+    "layer BNLSTM, integer": partial(check_layer, "BNLSTM", masked=True, integer=True),
+    "layer BNLSTM per sequence": partial(check_layer, "BNLSTM per sequence", masked=True),
+    "layer LSTM": partial(check_layer, "LSTM"),
+    "layer LSTM, masked": partial(check_layer, "LSTM", masked=True),
+    "layer RNN": partial(check_layer, "RNN"),
+    "model": partial(check_model, "BNLSTM", masked=True),
+    "model, noise": partial(check_model, "BNLSTM", masked=True, noise=True),
+}
+
+
+class Mutant(NamedTuple):
+    """One row of the table."""
+
+    module: str
+    function: str       # "name" or "Class.name"
+    line: str           # the original, without its comment
+    edited: str
+    breaks: str         # in a word
+    check: str          # key of MUTANT_CHECKS
+    tensor: str         # a gradient that must be wrong; "name[" stands for that name at some step
+
+    @property
+    def name(self):
+        return f"{self.function}: {self.breaks}"
+
+
+def _rows(module, function, check, *rows):
+    """Rows of one function. Each is (line, edited, what breaks, wrong gradient[, another check])."""
+    return [Mutant(module, function, *row[:3], row[4] if len(row) > 4 else check, row[3]) for row in rows]
+
+
+def _left_out(module, stem, cell, *parameters):
+    """The sequence's backward, with one parameter after the other left out of the sums over time."""
+    def line(names):
+        listed = ", ".join(f'"{name}"' for name in names) + ("," if len(names) == 1 else "")
+        return f"return unroll_backward({stem}_step_backward, dh, cache, ({listed}), observe)"
+
+    return _rows(EQUATIONS + module, f"{stem}_backward", f"{cell} sequence, minibatch",
+                 *[(line(parameters), line([kept for kept in parameters if kept != name]), f"{name} left out", name)
+                   for name in parameters])
+
+
+def _edits(line, *edits):
+    """Rows of one line. Each edit is (part of the line, its replacement, what breaks, wrong gradient[, check])."""
+    for part, *_ in edits:
+        assert line.count(part) == 1, (line, part)
+    return [(line, line.replace(part, new), *rest) for part, new, *rest in edits]
+
+
+EQUATIONS = "minibn.equations."
+
+BATCH_NORM = _rows(
+    EQUATIONS + "batch_norm", "batch_norm_backward", "batch_norm, minibatch",
+    ("dbeta = dy.sum(axis=all_rows)", "dbeta = dy.mean(axis=all_rows)", "sum of beta is a mean", "beta"),
+    ("dbeta = dy.sum(axis=all_rows)", "dbeta = (gamma * dy).sum(axis=all_rows)", "beta scaled by gamma", "beta"),
+    ("dbeta = dy.sum(axis=all_rows)", "dbeta = dy.sum(axis=-2)", "beta not summed over time", "beta",
+     "batch_norm over time, minibatch"),
+    ("dgamma = (dy * hat).sum(axis=all_rows)", "dgamma = (dy * a).sum(axis=all_rows)",
+     "gamma sees the unnormalized value", "gamma"),
+    ("dgamma = (dy * hat).sum(axis=all_rows)", "dgamma = (dy * hat).mean(axis=all_rows)",
+     "sum of gamma is a mean", "gamma"),
+    ("dgamma = (dy * hat).sum(axis=all_rows)", "dgamma = (dy * hat).sum(axis=-2)", "gamma not summed over time",
+     "gamma", "batch_norm over time, masked"),
+    ("dhat = dy * gamma", "dhat = dy", "gamma dropped", "a"),
+    ("centred = a - mean", "centred = a", "mean not subtracted", "a"),
+    ("dinv_std = (dhat * centred).sum(axis=-2, keepdims=True)", "dinv_std = (dhat * hat).sum(axis=-2, keepdims=True)",
+     "mean of the normalized products", "inv_std", "batch_norm totals, minibatch"),
+    ("dinv_std = (dhat * centred).sum(axis=-2, keepdims=True)", "dinv_std = dhat.sum(axis=-2, keepdims=True)",
+     "normalized value dropped from the product", "a"),
+    ("dinv_std = (dhat * centred).sum(axis=-2, keepdims=True)", "dinv_std = (dhat * centred)[..., :1, :]",
+     "one example instead of the batch", "a"),
+    ("dvariance = -0.5 * inv_std ** 3 * dinv_std", "dvariance = 0 * dinv_std", "variance path dropped", "a"),
+    ("dvariance = -0.5 * inv_std ** 3 * dinv_std", "dvariance = 0.5 * inv_std ** 3 * dinv_std",
+     "sign of the variance path", "a"),
+    ("dvariance = -0.5 * inv_std ** 3 * dinv_std", "dvariance = -inv_std ** 3 * dinv_std",
+     "one half of the square root dropped", "a"),
+    ("dvariance = -0.5 * inv_std ** 3 * dinv_std", "dvariance = -0.5 * inv_std ** 2 * dinv_std",
+     "power of the inverse deviation", "a"),
+    ("dmean = -(dhat * inv_std).sum(axis=-2, keepdims=True)", "dmean = 0 * inv_std", "mean path dropped", "a"),
+    ("dmean = -(dhat * inv_std).sum(axis=-2, keepdims=True)", "dmean = (dhat * inv_std).sum(axis=-2, keepdims=True)",
+     "sign of the mean path", "a"),
+    ("dmean = -(dhat * inv_std).sum(axis=-2, keepdims=True)", "dmean = -dhat.sum(axis=-2, keepdims=True)",
+     "deviation dropped from the mean path", "mean", "batch_norm totals, minibatch"),
+    *_edits(
+        "da = dhat * inv_std + xp.swapaxes(weight, -1, -2) * (dmean + 2 * centred * dvariance)",
+        (" xp.swapaxes(weight, -1, -2) *", "", "1/N dropped", "a"),
+        ("xp.swapaxes(weight, -1, -2)", "1 / (a.shape[-2] - 1)", "1/(N-1) for 1/N", "a"),
+        ("xp.swapaxes(weight, -1, -2)", "1 / a.shape[-2]", "1/N where the mask counts", "a", "batch_norm, masked"),
+        ("xp.swapaxes(weight, -1, -2)", "1 / a.shape[-2]", "1/N where statistics are given", "a", "batch_norm, given"),
+        ("2 * centred", "centred", "2 of the square dropped", "a"),
+        ("2 * centred", "2 * hat", "normalized for the centred value", "a"),
+        ("dhat * inv_std + ", "", "direct path dropped", "a"),
+        ("dhat * inv_std", "dhat", "deviation dropped from the direct path", "a"),
+    ),
+    *_edits(
+        "return BatchNormGradients(da, dmean, dvariance, dinv_std, dhat, dgamma, dbeta)",
+        ("dvariance, dinv_std", "dinv_std, dvariance", "variance and deviation exchanged", "variance",
+         "batch_norm totals, minibatch"),
+        ("dhat", "dy", "normalized value without gamma", "hat", "batch_norm totals, minibatch"),
+    ),
+)
+
+ACTIVATIONS = [
+    *_rows(EQUATIONS + "activations", "dsigmoid", "sigmoid",
+           ("return s * (1 - s)", "return s", "1 - s dropped", "z"),
+           ("return s * (1 - s)", "return 1 - s", "s dropped", "z"),
+           ("return s * (1 - s)", "return 1 - s * s", "tanh' for sigma'", "z")),
+    *_rows(EQUATIONS + "activations", "dtanh", "tanh",
+           ("return 1 - y * y", "return 1 - y", "square dropped", "z"),
+           ("return 1 - y * y", "return 1 + y * y", "sign", "z"),
+           ("return 1 - y * y", "return y * (1 - y)", "sigma' for tanh'", "z")),
+]
+
+RNN = [
+    *_rows(
+        EQUATIONS + "rnn", "rnn_step_backward", "rnn step, minibatch",
+        ("dh_tilde = dh * dtanh(cache.h)", "dh_tilde = dh", "tanh' dropped", "x_term"),
+        ("dh_tilde = dh * dtanh(cache.h)", "dh_tilde = dh * dtanh(cache.h_tilde)", "tanh' of another value", "x_term"),
+        ("db = dh_tilde.sum(axis=0)", "db = dh_tilde.mean(axis=0)", "sum of b is a mean", "b"),
+        ("db = dh_tilde.sum(axis=0)", "db = dh.sum(axis=0)", "b without tanh'", "b"),
+        ("dx_term = dh_tilde", "dx_term = dh", "input term without tanh'", "x_term"),
+        ("dh_linear = dh_tilde", "dh_linear = dh", "recurrent term without tanh'", "h_prev"),
+        ("dW_h = cache.h_prev.T @ dh_linear", "dW_h = cache.h.T @ dh_linear", "W_h sees h_t", "W_h"),
+        ("dW_h = cache.h_prev.T @ dh_linear", "dW_h = dh_linear.T @ cache.h_prev", "W_h transposed", "W_h"),
+        ("dh_prev = dh_linear @ cache.W_h.T", "dh_prev = dh_linear @ cache.W_h", "W_h not transposed", "h_prev"),
+        ("return RNNStepGradients(dx_term, dh_prev, dh_linear, dh_tilde, dh, dW_h, db)",
+         "return RNNStepGradients(dx_term, dh_prev, dh_linear, dh, dh_tilde, dW_h, db)", "h and h~ exchanged",
+         "h_tilde[", "rnn totals, minibatch"),
+    ),
+    *_left_out("rnn", "rnn", "rnn", "W_h", "b"),
+    *_rows(
+        EQUATIONS + "rnn", "rnn_backward", "rnn sequence, minibatch",
+        ('return unroll_backward(rnn_step_backward, dh, cache, ("W_h", "b"), observe)',
+         'return unroll_backward(rnn_step_backward, dh[::-1], cache, ("W_h", "b"), observe)', "time reversed",
+         "x_term"),
+    ),
+]
+
+BN_RNN = [
+    *_rows(
+        EQUATIONS + "bn_rnn", "bn_rnn_step_backward", "bn_rnn step, minibatch",
+        ("dh_tilde = dh * dtanh(cache.h)", "dh_tilde = dh", "tanh' dropped", "x_term"),
+        ("dtotal = dsum_bn.a", "dtotal = dh_tilde", "BN passed by", "x_term"),
+        ("dtotal = dsum_bn.a", "dtotal = dsum_bn.hat * cache.sum_bn.inv_std", "statistics taken as constants",
+         "x_term"),
+        ("dx_term = dtotal", "dx_term = dh_tilde", "input term passes BN by", "x_term"),
+        ("dh_linear = dtotal", "dh_linear = dh_tilde", "recurrent term passes BN by", "h_prev"),
+        ("dW_h = cache.h_prev.T @ dh_linear", "dW_h = cache.h.T @ dh_linear", "W_h sees h_t", "W_h"),
+        ("dW_h = cache.h_prev.T @ dh_linear", "dW_h = cache.h_prev.T @ dh_tilde", "W_h passes BN by", "W_h"),
+        ("dh_prev = dh_linear @ cache.W_h.T", "dh_prev = dh_linear @ cache.W_h", "W_h not transposed", "h_prev"),
+        ("dW_h, dsum_bn.gamma, dsum_bn.beta)", "dW_h, dsum_bn.beta, dsum_bn.gamma)", "gamma and b exchanged", "gamma"),
+        ("dW_h, dsum_bn.gamma, dsum_bn.beta)", "dW_h, dsum_bn.gamma, 0 * dsum_bn.beta)", "sum of b dropped", "b"),
+        ("return BNRNNStepGradients(dx_term, dh_prev, dh_linear, dtotal, dsum_bn, dh_tilde, dh,",
+         "return BNRNNStepGradients(dx_term, dh_prev, dh_linear, dh_tilde, dsum_bn, dh_tilde, dh,",
+         "gradient of the sum before BN", "sum[", "bn_rnn totals, minibatch"),
+    ),
+    *_rows(
+        EQUATIONS + "bn_rnn", "bn_rnn_two_term_step_backward", "bn_rnn_two_term step, minibatch",
+        ("dh_tilde = dh * dtanh(cache.h)", "dh_tilde = dh", "tanh' dropped", "x_term"),
+        ("db = dh_tilde.sum(axis=0)", "db = dh_tilde.mean(axis=0)", "sum of b is a mean", "b"),
+        ("dx_term = dh_tilde", "dx_term = dh", "input term without tanh'", "x_term"),
+        ("dh_term = dh_tilde", "dh_term = dh", "recurrent term without tanh'", "h_prev"),
+        ("dh_linear = dh_bn.a", "dh_linear = dh_term", "BN passed by", "h_prev"),
+        ("dh_linear = dh_bn.a", "dh_linear = dh_bn.hat * cache.h_bn.inv_std", "statistics taken as constants",
+         "h_prev"),
+        ("dW_h = cache.h_prev.T @ dh_linear", "dW_h = cache.h.T @ dh_linear", "W_h sees h_t", "W_h"),
+        ("dh_prev = dh_linear @ cache.W_h.T", "dh_prev = dh_linear @ cache.W_h", "W_h not transposed", "h_prev"),
+        ("dW_h, dh_bn.gamma, db)", "dW_h, dh_bn.beta, db)", "beta for gamma", "gamma_h"),
+        ("return BNRNNTwoTermStepGradients(dx_term, dh_prev, dh_linear, dh_bn, dh_term, dh_tilde, dh,",
+         "return BNRNNTwoTermStepGradients(dx_term, dh_prev, dh_linear, dh_bn, dh_bn.hat, dh_tilde, dh,",
+         "normalized value for the term", "h_term[", "bn_rnn_two_term totals, minibatch"),
+    ),
+    *_left_out("bn_rnn", "bn_rnn", "bn_rnn", "W_h", "gamma", "b"),
+    *_left_out("bn_rnn", "bn_rnn_two_term", "bn_rnn_two_term", "W_h", "gamma_h", "b"),
+]
+
+CONCATENATE = "dtilde = xp.concatenate([df_tilde, di_tilde, do_tilde, dg_tilde], axis=1)"
+GATE_BLOCKS = [
+    (CONCATENATE, CONCATENATE.replace(f"d{gate}_tilde", f"0 * d{gate}_tilde"), f"gate {gate} dropped", "b")
+    for gate in "fiog"
+]
+GATE_ORDER = [
+    (CONCATENATE, CONCATENATE.replace("do_tilde, dg_tilde", "dg_tilde, do_tilde"), "blocks in the order f i g o", "b"),
+    (CONCATENATE, CONCATENATE.replace("df_tilde, di_tilde", "di_tilde, df_tilde"), "blocks in the order i f o g", "b"),
+]
+
+LSTM = [
+    *_rows(
+        EQUATIONS + "lstm", "gates_backward", "gates",
+        *GATE_BLOCKS,
+        *GATE_ORDER,
+        ("db = dtilde.sum(axis=0)", "db = dtilde.mean(axis=0)", "sum of b is a mean", "b"),
+        ("dx_term = dtilde", "dx_term = 0 * dtilde", "input term dropped", "x_term"),
+        ("dh_linear = dtilde", "dh_linear = 2 * dtilde", "recurrent term counted twice", "h_prev"),
+        ("dW_h = h_prev.T @ dh_linear", "dW_h = h_prev.T @ dh_linear / len(h_prev)", "sum of W_h is a mean", "W_h"),
+        ("dW_h = h_prev.T @ dh_linear", "dW_h = abs(h_prev).T @ dh_linear", "sign of h_{t-1}", "W_h"),
+        ("dh_prev = dh_linear @ W_h.T", "dh_prev = dh_linear[:, :W_h.shape[0]] @ W_h[:, :W_h.shape[0]].T",
+         "one gate of four reaches h_{t-1}", "h_prev"),
+    ),
+    *_rows(
+        EQUATIONS + "lstm", "cell_backward", "cell",
+        ("dc_prev = dc * f", "dc_prev = dc", "forget gate dropped along the cell", "c_prev"),
+        ("dc_prev = dc * f", "dc_prev = dc * i", "input gate along the cell", "c_prev"),
+        ("df = dc * c_prev", "df = dc", "f without c_{t-1}", "f_tilde"),
+        ("df = dc * c_prev", "df = dc * g", "f with i's partner", "f_tilde"),
+        ("di = dc * g", "di = dc", "i without g", "i_tilde"),
+        ("di = dc * g", "di = dc * c_prev", "i with f's partner", "i_tilde"),
+        ("dg = dc * i", "dg = dc", "g without i", "g_tilde"),
+        ("dg = dc * i", "dg = dc * f", "g with the forget gate", "g_tilde"),
+        ("dg_tilde = dg * dtanh(g)", "dg_tilde = dg", "tanh' of g dropped", "g_tilde"),
+        ("dg_tilde = dg * dtanh(g)", "dg_tilde = dg * dsigmoid(g)", "sigma' for tanh' of g", "g_tilde"),
+        ("di_tilde = di * dsigmoid(i)", "di_tilde = di", "sigma' of i dropped", "i_tilde"),
+        ("di_tilde = di * dsigmoid(i)", "di_tilde = di * dsigmoid(f)", "sigma' of f for i", "i_tilde"),
+        ("df_tilde = df * dsigmoid(f)", "df_tilde = df", "sigma' of f dropped", "f_tilde"),
+        ("df_tilde = df * dsigmoid(f)", "df_tilde = df * dtanh(f)", "tanh' for sigma' of f", "f_tilde"),
+    ),
+    *_rows(
+        EQUATIONS + "lstm", "output_backward", "output",
+        ("dtanh_c = dh * o", "dtanh_c = dh", "output gate dropped", "c_term"),
+        ("do = dh * tanh_c", "do = dh", "o without tanh(c)", "o_tilde"),
+        ("dc_term = dtanh_c * dtanh(tanh_c)", "dc_term = dtanh_c", "tanh' of c dropped", "c_term"),
+        ("dc_term = dtanh_c * dtanh(tanh_c)", "dc_term = dtanh_c * dsigmoid(tanh_c)", "sigma' for tanh' of c",
+         "c_term"),
+        ("do_tilde = do * dsigmoid(o)", "do_tilde = do", "sigma' of o dropped", "o_tilde"),
+        ("do_tilde = do * dsigmoid(o)", "do_tilde = do * dtanh(o)", "tanh' for sigma' of o", "o_tilde"),
+    ),
+    *_rows(
+        EQUATIONS + "lstm", "lstm_step_backward", "lstm_offset step, minibatch",
+        ("dbeta_c = dc_term.sum(axis=0)", "dbeta_c = dc_term.mean(axis=0)", "sum of beta_c is a mean", "beta_c"),
+        ("dbeta_c = dc_term.sum(axis=0)", "dbeta_c = (dc + dc_term).sum(axis=0)", "beta_c sees what the cell carries",
+         "beta_c"),
+        ("dc = dc + dc_term", "dc = dc_term", "what step t+1 passed back dropped", "c_prev"),
+        ("dc = dc + dc_term", "dc = dc", "output path of the cell dropped", "c_prev"),
+        ("dc = dc + dc_term", "dc = dc + dtanh_c", "tanh' of c passed by", "c_prev"),
+        ("dc, cache.f, cache.i, cache.g, cache.c_prev)", "dc, cache.f, cache.i, cache.g, cache.c)",
+         "c_t for c_{t-1}", "b"),
+        ("dc, cache.f, cache.i, cache.g, cache.c_prev)", "dc, cache.i, cache.f, cache.g, cache.c_prev)",
+         "f and i exchanged", "c_prev"),
+        ("df_tilde, di_tilde, do_tilde, dg_tilde, cache.h_prev, cache.W_h)",
+         "df_tilde, di_tilde, do_tilde, dg_tilde, cache.h, cache.W_h)", "W_h sees h_t", "W_h"),
+        ("df, di, dg, dc, dc_term, do, dtanh_c, dh, dW_h, db, dbeta_c)",
+         "df, di, dg, dc_term, dc_term, do, dtanh_c, dh, dW_h, db, dbeta_c)", "total of c without what it carries",
+         "c[", "lstm_offset totals, minibatch"),
+        ("df, di, dg, dc, dc_term, do, dtanh_c, dh, dW_h, db, dbeta_c)",
+         "df, dg, di, dc, dc_term, do, dtanh_c, dh, dW_h, db, dbeta_c)", "i and g exchanged",
+         "i[", "lstm_offset totals, minibatch"),
+    ),
+    *_left_out("lstm", "lstm", "lstm_offset", "W_h", "b", "beta_c"),
+]
+
+BN_LSTM = [
+    *_rows(
+        EQUATIONS + "bn_lstm", "bn_gates_backward", "bn_gates, minibatch",
+        *GATE_BLOCKS,
+        *GATE_ORDER,
+        ("db = dtilde.sum(axis=0)", "db = dtilde.mean(axis=0)", "sum of b is a mean", "b"),
+        ("dx_term = dtilde", "dx_term = 0 * dtilde", "input term dropped", "x_term"),
+        ("dh_term = dtilde", "dh_term = 2 * dtilde", "recurrent term counted twice", "h_prev"),
+        ("dh_linear = dh_bn.a", "dh_linear = dh_term", "BN passed by", "h_prev"),
+        ("dh_linear = dh_bn.a", "dh_linear = dh_bn.hat * h_bn.inv_std", "statistics taken as constants", "h_prev"),
+        ("dW_h = h_prev.T @ dh_linear", "dW_h = h_prev.T @ dh_term", "W_h passes BN by", "W_h"),
+        ("dW_h = h_prev.T @ dh_linear", "dW_h = h_prev.T @ dh_linear / len(h_prev)", "sum of W_h is a mean", "W_h"),
+        ("dh_prev = dh_linear @ W_h.T", "dh_prev = dh_term @ W_h.T", "h_{t-1} passes BN by", "h_prev"),
+    ),
+    *_rows(
+        EQUATIONS + "bn_lstm", "bn_lstm_step_backward", "bn_lstm step, minibatch",
+        ("dc_bn = batch_norm_backward(dc_term, cache.c_bn)", "dc_bn = batch_norm_backward(dtanh_c, cache.c_bn)",
+         "tanh' of c passed by", "beta_c"),
+        ("dc = dc + dc_bn.a", "dc = dc_bn.a", "what step t+1 passed back dropped", "c_prev"),
+        ("dc = dc + dc_bn.a", "dc = dc", "output path of the cell dropped", "c_prev"),
+        ("dc = dc + dc_bn.a", "dc = dc + dc_term", "BN of the cell passed by", "c_prev"),
+        ("dc = dc + dc_bn.a", "dc = dc + dc_bn.hat * cache.c_bn.inv_std", "statistics of the cell taken as constants",
+         "c_prev"),
+        ("dc, cache.f, cache.i, cache.g, cache.c_prev)", "dc, cache.f, cache.i, cache.g, cache.c)",
+         "c_t for c_{t-1}", "b"),
+        ("df_tilde, di_tilde, do_tilde, dg_tilde, cache.h_prev, cache.W_h, cache.h_bn)",
+         "df_tilde, di_tilde, do_tilde, dg_tilde, cache.h, cache.W_h, cache.h_bn)", "W_h sees h_t", "W_h"),
+        ("do, dtanh_c, dh, dW_h, db, dh_bn.gamma, dc_bn.gamma, dc_bn.beta)",
+         "do, dtanh_c, dh, dW_h, db, dh_bn.beta, dc_bn.gamma, dc_bn.beta)", "beta for gamma_h", "gamma_h"),
+        ("do, dtanh_c, dh, dW_h, db, dh_bn.gamma, dc_bn.gamma, dc_bn.beta)",
+         "do, dtanh_c, dh, dW_h, db, dh_bn.gamma, dc_bn.beta, dc_bn.gamma)", "gamma_c and beta_c exchanged", "gamma_c"),
+        ("do, dtanh_c, dh, dW_h, db, dh_bn.gamma, dc_bn.gamma, dc_bn.beta)",
+         "do, dtanh_c, dh, dW_h, db, dh_bn.gamma, dc_bn.gamma, dc_bn.beta / len(dh))", "sum of beta_c is a mean",
+         "beta_c"),
+        ("df_tilde, di_tilde, do_tilde, dg_tilde, df, di, dg, dc, dc_bn, dc_term,",
+         "df_tilde, di_tilde, do_tilde, dg_tilde, df, di, dg, dc_bn.a, dc_bn, dc_term,",
+         "total of c without what it carries", "c[", "bn_lstm totals, minibatch"),
+        ("return BNLSTMStepGradients(dx_term, dh_prev, dc_prev, dh_linear, dh_bn, dh_term,",
+         "return BNLSTMStepGradients(dx_term, dh_prev, dc_prev, dh_term, dh_bn, dh_linear,",
+         "before and after BN exchanged", "h_linear[", "bn_lstm totals, minibatch"),
+    ),
+    *_left_out("bn_lstm", "bn_lstm", "bn_lstm", "W_h", "b", "gamma_h", "gamma_c", "beta_c"),
+]
+
+RECURRENCE = [
+    *_rows(
+        EQUATIONS + "recurrence", "freeze_backward", "freeze",
+        ("dnew = xp.where(live[:, None], dstate, 0)", "dnew = dstate", "padded examples reach the new state", "new"),
+        ("dnew = xp.where(live[:, None], dstate, 0)", "dnew = xp.where(live[:, None], 0, dstate)", "mask inverted",
+         "new"),
+        ("dold = xp.where(live[:, None], 0, dstate)", "dold = dstate", "live examples reach the old state", "old"),
+        ("dold = xp.where(live[:, None], 0, dstate)", "dold = 0 * dstate", "padded examples forget", "old"),
+    ),
+    *_rows(
+        EQUATIONS + "recurrence", "unroll_backward", "bn_lstm sequence, masked",
+        *_edits(
+            "dstate = (dstate[0] + dh[t], *dstate[1:])",
+            ("dstate[0] + dh[t]", "dh[t]", "later steps dropped from h", "x_term"),
+            ("dstate[0] + dh[t]", "dstate[0]", "the step's own loss dropped", "b"),
+            ("dh[t]", "dh[-1]", "the last step's loss at every step", "b"),
+            ("*dstate[1:]", "*(0 * d for d in dstate[1:])", "later steps dropped from c", "x_term"),
+        ),
+        ("for t in reversed(range(len(cache.steps))):", "for t in range(len(cache.steps)):", "forwards through time",
+         "x_term"),
+        ("dnew, dold = zip(*(freeze_backward(d, cache.mask[t]) for d in dstate), strict=True)",
+         "dnew, dold = zip(*(freeze_backward(d, cache.mask[t - 1]) for d in dstate), strict=True)",
+         "mask of another step", "x_term"),
+        ("gradients = step_backward(*dnew, cache.steps[t])", "gradients = step_backward(*dstate, cache.steps[t])",
+         "padded examples not frozen", "x_term"),
+        ("gradients = step_backward(*dnew, cache.steps[t])", "gradients = step_backward(*dnew, cache.steps[-1])",
+         "cache of another step", "W_h"),
+        ("observe(t, gradients, dstate)", "observe(t, gradients, dnew)", "observed state without what is kept",
+         "state_h[", "bn_lstm totals, masked"),
+        ("dx_term[t] = gradients.x_term", "dx_term[t] = gradients.h_linear", "input term takes the recurrent one's",
+         "x_term"),
+        ("totals[name] = totals[name] + gradient if name in totals else gradient", "totals[name] = gradient",
+         "one step instead of the sum over time", "W_h"),
+        ("totals[name] = totals[name] + gradient if name in totals else gradient",
+         "totals[name] = totals.get(name, gradient)", "the last step instead of the sum over time", "gamma_c"),
+        ("dstate = tuple(getattr(gradients, name) for name in previous)",
+         "dstate = (gradients.h_prev, *dstate[1:])", "forget gate left out along the cell", "c_0"),
+        ("dstate = tuple(getattr(gradients, name) for name in previous)",
+         "dstate = tuple(getattr(gradients, name) for name in previous[::-1])", "h and c exchanged", "h_0"),
+        *_edits(
+            "dstate = tuple(d + kept for d, kept in zip(dstate, dold, strict=True))",
+            ("d + kept", "d", "what a padded example kept is lost", "h_0"),
+            ("d + kept", "kept", "only what padded examples kept", "h_0"),
+            ("tuple(d + kept for d, kept in zip(dstate, dold, strict=True))", "(dstate[0] + dold[0], *dstate[1:])",
+             "what a padded cell kept is lost", "c_0"),
+        ),
+    ),
+]
+
+INPUT_TERM = [
+    *_rows(
+        EQUATIONS + "input_term", "project_backward", "project",
+        ("rows = dx_linear.reshape(T * N, -1)", "rows = dx_linear.swapaxes(0, 1).reshape(T * N, -1)",
+         "time and examples exchanged", "W_x"),
+        *_edits(
+            "dW_x = x.reshape(T * N, D).T @ rows",
+            ("x.reshape(T * N, D).T @ rows", "x[-1].T @ dx_linear[-1]", "one step instead of the sum over time", "W_x"),
+            ("rows", "rows / N", "sum of W_x is a mean", "W_x"),
+        ),
+        ("dx = (rows @ W_x.T).reshape(T, N, D)", "dx = 0 * (rows @ W_x.T).reshape(T, N, D)", "x dropped", "x"),
+        ("dx = (rows @ W_x.T).reshape(T, N, D)", "dx = (rows @ abs(W_x).T).reshape(T, N, D)", "sign of W_x", "x"),
+    ),
+    *_rows(
+        EQUATIONS + "input_term", "look_up_backward", "look_up",
+        *_edits(
+            "xp.add.at(dW_x, x, dx_linear)",
+            ("xp.add.at(dW_x, x, dx_linear)", "dW_x[x] = dx_linear", "the last look-up alone", "W_x"),
+            ("xp.add.at(dW_x, x, dx_linear)", "dW_x[x] += dx_linear", "repeated look-ups counted once", "W_x"),
+            ("x, dx_linear", "x[-1], dx_linear[-1]", "one step instead of the sum over time", "W_x"),
+            (", x,", ", x[::-1],", "time reversed", "W_x"),
+        ),
+    ),
+    *_rows(
+        EQUATIONS + "input_term", "per_step_backward", "per_step, minibatch",
+        ("gradients = batch_norm_backward(dx_term[t], caches[t])",
+         "gradients = batch_norm_backward(dx_term[t], caches[0])", "statistics of another step", "x_linear"),
+        ("dx_linear[t] = gradients.a", "dx_linear[t] = dx_term[t]", "BN passed by", "x_linear"),
+        ("dx_linear[t] = gradients.a", "dx_linear[t] = gradients.hat * caches[t].inv_std",
+         "statistics taken as constants", "x_linear"),
+        ("dgamma_x = dgamma_x + gradients.gamma", "dgamma_x = gradients.gamma", "one step instead of the sum over time",
+         "gamma_x"),
+        ("dgamma_x = dgamma_x + gradients.gamma", "dgamma_x = dgamma_x + gradients.beta", "beta for gamma_x",
+         "gamma_x"),
+    ),
+    *_rows(
+        EQUATIONS + "input_term", "per_sequence_backward", "per_sequence, minibatch",
+        ("gradients = batch_norm_backward(dx_term.reshape(cache.a.shape), cache)",
+         "gradients = batch_norm_backward(dx_term.swapaxes(0, 1).reshape(cache.a.shape), cache)",
+         "time and examples exchanged", "gamma_x"),
+        *_edits(
+            "return gradients.a.reshape(dx_term.shape), gradients.gamma",
+            ("gradients.a.reshape(dx_term.shape)", "dx_term", "BN passed by", "x_linear"),
+            ("gradients.a", "(gradients.hat * cache.inv_std)", "statistics taken as constants", "x_linear"),
+            ("gradients.gamma", "gradients.beta", "beta for gamma_x", "gamma_x"),
+        ),
+    ),
+]
+
+OUTPUT = [
+    *_rows(
+        EQUATIONS + "affine", "affine_backward", "affine, every step",
+        ("db = rows.sum(axis=0)", "db = rows.mean(axis=0)", "sum of b is a mean", "b"),
+        ("db = rows.sum(axis=0)", "db = dy[-1].sum(axis=0)", "b of one step instead of the sum over time", "b"),
+        ("dW = h.reshape(-1, H).T @ rows", "dW = h.reshape(-1, H).T @ rows / len(rows)", "sum of W is a mean", "W"),
+        ("dW = h.reshape(-1, H).T @ rows", "dW = h[-1].T @ dy[-1]", "W of one step instead of the sum over time", "W"),
+        ("dh = dy @ W.T", "dh = 0 * dy @ W.T", "h dropped", "h"),
+        ("dh = dy @ W.T", "dh = dy @ abs(W).T", "sign of W", "h"),
+    ),
+    *_rows(
+        EQUATIONS + "losses", "softmax_cross_entropy_backward", "loss, last step",
+        ("one_hot = xp.arange(K) == cache.y[..., None]", "one_hot = xp.arange(K) == 0", "label ignored", "logits"),
+        *_edits(
+            "dlogits = xp.exp(cache.log_softmax) - one_hot",
+            (" - one_hot", "", "label dropped", "logits"),
+            ("xp.exp(cache.log_softmax)", "cache.log_softmax", "exp dropped", "logits"),
+        ),
+        ("return dlogits * cache.weight", "return dlogits", "mean is a sum", "logits"),
+        ("return xp.where(cache.weight[..., None] > 0, dlogits * cache.weight[..., None], 0)",
+         "return xp.where(cache.weight[..., None] > 0, dlogits / cache.weight.size, 0)",
+         "padded predictions counted in the mean", "logits", "loss, every step, masked"),
+        ("return xp.where(cache.weight[..., None] > 0, dlogits * cache.weight[..., None], 0)",
+         "return dlogits * cache.weight[..., None]", "padded predictions read", "logits", "loss, every step, masked"),
+    ),
+]
+
+LAYERS = [
+    *_rows(
+        "minibn.layers.base", "RecurrentLayer.backward", "layer LSTM",
+        ("dstate = tuple(d.sum(axis=0) for d in dstate)", "dstate = tuple(d.mean(axis=0) for d in dstate)",
+         "sum of the learned state is a mean", "h0"),
+        ("dstate = tuple(d.sum(axis=0) for d in dstate)", "dstate = tuple(d[0] for d in dstate)",
+         "one example instead of the batch", "c0"),
+        ("if cache.learned_state:", "if not cache.learned_state:", "learned and given states exchanged", "h0"),
+        ("if cache.learned_state:", "if True:", "given states summed over the batch", "h0", "layer BNLSTM"),
+        ("grads = {**grads, **input_grads, **dict(zip(self.state_names, dstate, strict=True))}",
+         "grads = {**grads, **input_grads, **dict(zip(self.state_names, dstate[::-1], strict=True))}",
+         "h0 and c0 exchanged", "c0"),
+        ("dx_term, dstate, grads = self._recur_backward(dh, cache.sequence, observe)",
+         "dx_term, dstate, grads = self._recur_backward(dh[::-1], cache.sequence, observe)", "time reversed", "x"),
+    ),
+    *_rows(
+        "minibn.layers.base", "RecurrentLayer._input_backward", "layer BNLSTM, masked",
+        *_edits(
+            'dx_linear, grads["gamma_x"] = backward[self.input_statistics](dx_term, inputs.x_bn)',
+            ("dx_linear", "_", "BN of the input passed by", "W_x"),
+            ("dx_linear", "_", "BN of the input sequence passed by", "W_x", "layer BNLSTM per sequence"),
+            ("dx_term,", "dx_term[::-1],", "time reversed", "gamma_x"),
+        ),
+        ('return None, {**grads, "W_x": input_term.look_up_backward(dx_linear, inputs.x, self.params["W_x"])}',
+         'return None, {**grads, "W_x": input_term.look_up_backward(dx_term, inputs.x, self.params["W_x"])}',
+         "BN of the looked-up input passed by", "W_x", "layer BNLSTM, integer"),
+        *_edits(
+            'dx, dW_x = input_term.project_backward(dx_linear, inputs.x, self.params["W_x"])',
+            ("dx_linear", "dx_term", "product passes BN by", "x"),
+            ('self.params["W_x"]', 'abs(self.params["W_x"])', "sign of W_x", "x"),
+        ),
+        # Without this line nothing breaks: the recurrence already passes zeros to padded steps.
+        *_edits(
+            "dx = array_module(dx).where(mask[..., None], dx, 0)",
+            ("dx, 0", "0, dx", "mask inverted", "x"),
+            ("mask[..., None]", "mask[::-1, :, None]", "mask of another step", "x"),
+        ),
+    ),
+]
+
+MODEL = _rows(
+    "minibn.models.sequence_classifier", "SequenceClassifier.loss_and_grads", "model",
+    ("dh[-1] = dh_T", "dh[0] = dh_T", "loss at the first step", "cell.b"),
+    ("dh[-1] = dh_T", "dh[:] = dh_T", "loss at every step", "cell.b"),
+    ('dh_T, dW_y, db_y = affine_backward(dlogits, h[-1], self._own["W_y"])',
+     'dh_T, dW_y, db_y = affine_backward(dlogits, h[0], self._own["W_y"])', "W_y sees the first step", "W_y"),
+    ("dlogits = softmax_cross_entropy_backward(loss_cache)",
+     "dlogits = softmax_cross_entropy_backward(loss_cache) * len(y)", "mean is a sum", "b_y"),
+    *_edits(
+        "grads[name] = grads[name].sum(axis=0)",
+        (".sum", ".mean", "sum of the noisy state is a mean", "cell.h0", "model, noise"),
+        (".sum(axis=0)", "[0]", "one example instead of the batch", "cell.c0", "model, noise"),
+        (".sum(axis=0)", "", "noisy state not summed over the batch", "cell.h0", "model, noise"),
+    ),
+    ("if state is not None:", "if state is None:", "learned and noisy states exchanged", "cell.h0"),
+    ('return loss, {**{f"cell.{name}": value for name, value in grads.items()}, "W_y": dW_y, "b_y": db_y}',
+     'return loss, {**{f"cell.{name}": value for name, value in grads.items()}, "W_y": dW_y}', "b_y left out", "b_y"),
+)
+
+MUTANTS = [
+    *BATCH_NORM, *ACTIVATIONS, *RNN, *BN_RNN, *LSTM, *BN_LSTM, *RECURRENCE, *INPUT_TERM, *OUTPUT, *LAYERS, *MODEL,
+]
+
+
+def _code_of(line):
+    """A line without indentation and comment (no string in the backward functions has a #)."""
+    return line.split("#")[0].strip()
+
+
+def _owner_and_function(mutant):
+    owner = import_module(mutant.module)
+    *path, name = mutant.function.split(".")
+    for part in path:
+        owner = getattr(owner, part)
+    return owner, name, getattr(owner, name)
+
+
+def mutate(mutant):
+    """The function with its one line edited.
+
+    Raises
+    ------
+    LookupError
+        The line is not in the function exactly once: the table no longer fits the code.
+    """
+    _, name, original = _owner_and_function(mutant)
+    lines = textwrap.dedent(inspect.getsource(original)).splitlines()
+    found = [index for index, line in enumerate(lines) if _code_of(line) == mutant.line]
+    if len(found) != 1:
+        raise LookupError(f"{mutant.name}: expected the line {mutant.line!r} once in {mutant.module}, found it "
+                          f"{len(found)} times; follow the code in tests/mutants.py")
+    [index] = found
+    indent = lines[index][:len(lines[index]) - len(lines[index].lstrip())]
+    lines[index] = indent + mutant.edited
+    made = {}
+    exec(compile("\n".join(lines), f"<mutant of {mutant.function}>", "exec"), original.__globals__, made)
+    return made[name]
+
+
+@contextlib.contextmanager
+def in_place(mutant):
+    """The mutated function in place of the original, in every module of minibn that has it."""
+    owner, name, original = _owner_and_function(mutant)
+    mutated = mutate(mutant)
+    modules = [module for key, module in sys.modules.items() if key == "minibn" or key.startswith("minibn.")]
+    places = [place for place in {*modules, equation_checks, owner} if getattr(place, name, None) is original]
+    for place in places:
+        setattr(place, name, mutated)
+    try:
+        yield
+    finally:
+        for place in places:
+            setattr(place, name, original)
+
+
+def kill(mutant):
+    """Run the mutant's check on the mutated code.
+
+    Returns
+    -------
+    dict or None
+        The wrong gradients with their relative errors; None if the mutant survived.
+    """
+    with in_place(mutant):
+        try:
+            MUTANT_CHECKS[mutant.check]()
+        except GradientMismatch as mismatch:
+            return mismatch.errors
+    return None
+
+
+def error_of(mutant, errors):
+    """The largest relative error of the gradient that the mutant is said to break; 0 if that one is right."""
+    exact = not mutant.tensor.endswith("[")
+    return max((error for name, error in errors.items()
+                if (name == mutant.tensor if exact else name.startswith(mutant.tensor))), default=0.0)
+
+
+def main():
+    """Print the table; exit status 1 if a mutant survives."""
+    killed = 0
+    print(f"{'function':<38} {'what the edited line breaks':<45} {'killed by':<36} {'wrong gradient':<15} error")
+    for mutant in MUTANTS:
+        errors = kill(mutant)
+        error = error_of(mutant, errors) if errors else 0.0
+        killed += error > LEAST_ERROR
+        verdict = f"{mutant.check:<36} {mutant.tensor.rstrip('['):<15} {error:.1e}" if errors else "SURVIVES"
+        print(f"{mutant.function:<38} {mutant.breaks:<45} {verdict}")
+    print(f"{len(MUTANTS)} mutants, {killed} killed")
+    return int(killed < len(MUTANTS))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,86 @@
+"""The package as a whole: what importing it costs, what its wheel contains, and that a skipped oracle is a failure."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import zipfile
+from importlib.metadata import version
+from pathlib import Path
+
+import pytest
+
+import minibn
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def run_python(*arguments, **environment):
+    return subprocess.run([sys.executable, *arguments], capture_output=True, text=True,
+                          env={**os.environ, **environment})
+
+
+def test_one_version_everywhere():
+    assert version("minibn") == minibn.__version__
+    citation = (ROOT / "CITATION.cff").read_text(encoding="utf-8")
+    assert re.search(r"^version: (\S+)$", citation, re.MULTILINE).group(1) == minibn.__version__
+    changelog = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+    assert re.search(r"^## (\d\S*)", changelog, re.MULTILINE).group(1) == minibn.__version__
+
+
+@pytest.mark.parametrize("module", ["minibn", "minibn.cli", "minibn.studies"])
+def test_importing_loads_nothing_heavy(module):
+    code = (f"import {module}, sys; "
+            "print(*{'cupy', 'matplotlib', 'pooch', 'tqdm', 'torch', 'autograd'} & set(sys.modules))")
+    result = run_python("-c", code)
+    assert result.returncode == 0, result.stderr
+    assert result.stdout.strip() == ""
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory):
+    """The wheel, built from this checkout."""
+    pytest.importorskip("hatchling", reason="hatchling, which builds the wheel, is not installed")
+    folder = tmp_path_factory.mktemp("wheel")
+    subprocess.run([sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(folder)], cwd=ROOT,
+                   check=True, capture_output=True)
+    return next(folder.glob("minibn-*.whl"))
+
+
+def test_wheel_contains_the_data_and_nothing_foreign(wheel):
+    assert wheel.name == f"minibn-{minibn.__version__}-py3-none-any.whl"
+    names = zipfile.ZipFile(wheel).namelist()
+    published = sorted((ROOT / "minibn" / "studies" / "reference").glob("*.csv"))
+    expected = {f"minibn/studies/reference/{path.name}" for path in published}
+    modules = {path.relative_to(ROOT).as_posix() for path in (ROOT / "minibn").rglob("*.py")}
+    assert expected and (expected | modules | {"minibn/_datasets/mnist_subset.npz"}) <= set(names)
+    assert all(name.startswith(("minibn/", f"minibn-{minibn.__version__}.dist-info/")) for name in names)
+
+
+def test_wheel_works_outside_the_checkout(wheel, tmp_path):
+    zipfile.ZipFile(wheel).extractall(tmp_path / "site")
+    code = ("import minibn; from minibn.data import load_mnist_subset; from minibn.studies import published_curve; "
+            "print(minibn.__file__, len(load_mnist_subset(14).train), len(published_curve('figure_1b', 'mean')))")
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path,
+                            env={**os.environ, "PYTHONPATH": str(tmp_path / "site")})
+    assert result.returncode == 0, result.stderr
+    place, images, axes = result.stdout.split()
+    assert Path(place).is_relative_to(tmp_path) and (images, axes) == ("4000", "2")
+
+
+@pytest.mark.parametrize("required, outcome", [("0", 0), ("1", 1)])
+@pytest.mark.parametrize("test", [
+    "@pytest.mark.oracle\ndef test_oracle():\n    pytest.importorskip('an_oracle_nobody_has')\n",
+    "pytest.importorskip('an_oracle_nobody_has')\n",
+])
+def test_a_skipped_oracle_fails_where_oracles_are_required(test, required, outcome, tmp_path):
+    (tmp_path / "tests").mkdir()
+    shutil.copy(ROOT / "pyproject.toml", tmp_path)
+    shutil.copy(ROOT / "tests" / "conftest.py", tmp_path / "tests")
+    passing = "\n\ndef test_passing():\n    pass\n"
+    (tmp_path / "tests" / "test_one.py").write_text(f"import pytest\n\n{test}")
+    (tmp_path / "tests" / "test_two.py").write_text(f"import pytest\n\n\n@pytest.mark.oracle{passing[1:]}")
+    result = run_python("-m", "pytest", str(tmp_path), "-p", "no:cacheprovider", MINIBN_REQUIRE_ORACLES=required)
+    assert (result.returncode != 0) == bool(outcome), result.stdout
+    assert "oracle tests passed: 1" in result.stdout or "error" in result.stdout
