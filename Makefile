@@ -39,7 +39,8 @@ $(BIN)/python:
 		"Install one, or name it: make $(MAKECMDGOALS) PYTHON=/path/to/python3.11" >&2; exit 1; }
 	@"$(PYTHON)" -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "minibn needs Python 3.11 or newer," \
 		"but $(PYTHON) is $$("$(PYTHON)" --version 2>&1). Name another: make $(MAKECMDGOALS) PYTHON=python3.11" >&2; exit 1; }
-	"$(PYTHON)" -m venv $(VENV) || { rm -rf $(VENV); echo "The venv module is not usable." \
+	@echo "Setting up $(VENV) with $$("$(PYTHON)" --version)"
+	@"$(PYTHON)" -m venv $(VENV) || { rm -rf $(VENV); echo "The venv module is not usable." \
 		"On Debian and Ubuntu: sudo apt install python3-venv" >&2; exit 1; }
 
 $(VENV)/.installed: pyproject.toml | $(BIN)/python

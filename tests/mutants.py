@@ -431,16 +431,13 @@ OUTPUT = [
         EQUATIONS + "losses", "softmax_cross_entropy_backward", "loss, last step",
         ("one_hot = xp.arange(K) == cache.y[..., None]", "one_hot = xp.arange(K) == 0", "label ignored", "logits"),
         *_edits(
-            "dlogits = xp.exp(cache.log_softmax) - one_hot",
+            "return (xp.exp(cache.log_softmax) - one_hot) * cache.weight",
             (" - one_hot", "", "label dropped", "logits"),
             ("xp.exp(cache.log_softmax)", "cache.log_softmax", "exp dropped", "logits"),
+            (" * cache.weight", "", "mean is a sum", "logits"),
+            ("cache.weight", "cache.weight.mean()", "padded predictions counted in the mean", "logits",
+             "loss, every step, masked"),
         ),
-        ("return dlogits * cache.weight", "return dlogits", "mean is a sum", "logits"),
-        ("return xp.where(cache.weight[..., None] > 0, dlogits * cache.weight[..., None], 0)",
-         "return xp.where(cache.weight[..., None] > 0, dlogits / cache.weight.size, 0)",
-         "padded predictions counted in the mean", "logits", "loss, every step, masked"),
-        ("return xp.where(cache.weight[..., None] > 0, dlogits * cache.weight[..., None], 0)",
-         "return dlogits * cache.weight[..., None]", "padded predictions read", "logits", "loss, every step, masked"),
     ),
 ]
 
@@ -474,12 +471,6 @@ LAYERS = [
             'dx, dW_x = input_term.project_backward(dx_linear, inputs.x, self.params["W_x"])',
             ("dx_linear", "dx_term", "product passes BN by", "x"),
             ('self.params["W_x"]', 'abs(self.params["W_x"])', "sign of W_x", "x"),
-        ),
-        # Without this line nothing breaks: the recurrence already passes zeros to padded steps.
-        *_edits(
-            "dx = array_module(dx).where(mask[..., None], dx, 0)",
-            ("dx, 0", "0, dx", "mask inverted", "x"),
-            ("mask[..., None]", "mask[::-1, :, None]", "mask of another step", "x"),
         ),
     ),
 ]

@@ -13,7 +13,7 @@ class CrossEntropyCache(NamedTuple):
 
     log_softmax: object     # (..., K)
     y: object               # (...)
-    weight: object          # (...), or a float: of each prediction in the mean
+    weight: object          # (..., 1), or a float: of each prediction in the mean
 
 
 def log_softmax(z):
@@ -40,14 +40,14 @@ def softmax_cross_entropy_forward(logits, y, mask=None):
     cache : CrossEntropyCache
     """
     xp = array_module(logits)
-    log_p = log_softmax(logits)                                       # (..., K)
-    log_p_y = xp.take_along_axis(log_p, y[..., None], axis=-1)[..., 0]     # (...)
     if mask is None:
         weight = 1 / y.size
     else:
-        live = mask.astype(logits.real.dtype)
-        weight = live / xp.maximum(live.sum(), 1)
-        log_p_y = xp.where(mask.astype(bool), log_p_y, 0)             # padded logits may be anything
+        live = (mask != 0)[..., None]                                 # (..., 1)
+        weight = live / xp.maximum(live.sum(dtype=logits.real.dtype), 1)
+        logits, y = xp.where(live, logits, 0), xp.where(live[..., 0], y, 0)     # padding may hold anything
+    log_p = log_softmax(logits)                                       # (..., K)
+    log_p_y = xp.take_along_axis(log_p, y[..., None], axis=-1)        # (..., 1)
     loss = -(weight * log_p_y).sum()
     return loss, CrossEntropyCache(log_p, y, weight)
 
@@ -57,7 +57,4 @@ def softmax_cross_entropy_backward(cache):
     xp = array_module(cache.log_softmax)
     K = cache.log_softmax.shape[-1]
     one_hot = xp.arange(K) == cache.y[..., None]                      # (..., K)
-    dlogits = xp.exp(cache.log_softmax) - one_hot                     # (..., K)
-    if isinstance(cache.weight, float):
-        return dlogits * cache.weight
-    return xp.where(cache.weight[..., None] > 0, dlogits * cache.weight[..., None], 0)
+    return (xp.exp(cache.log_softmax) - one_hot) * cache.weight       # (..., K)

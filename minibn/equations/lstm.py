@@ -29,7 +29,7 @@ QUANTITIES = {
     "h_linear": Quantity(r"W_h h_{t-1}", "2", "N 4H"),
     **GATE_QUANTITIES,
     "c_term": Quantity(r"c_t + \beta_c", "4", "N H"),
-    "tanh_c": Quantity(r"\tanh(c_t)", "4", "N H"),
+    "tanh_c": Quantity(r"\tanh(c_t + \beta_c)", "4", "N H"),
     "h": Quantity(r"h_t", "4", "N H"),
 }
 

@@ -171,7 +171,7 @@ class RecurrentLayer:
         check_same_backend(self.params["W_h"], dh=dh)
         check_same_dtype(self.dtype, dh=dh)
         dx_term, dstate, grads = self._recur_backward(dh, cache.sequence, observe)
-        dx, input_grads = self._input_backward(dx_term, cache.inputs, cache.mask)
+        dx, input_grads = self._input_backward(dx_term, cache.inputs)
         if cache.learned_state:
             dstate = tuple(d.sum(axis=0) for d in dstate)             # (H,): h_0 is broadcast over the batch
         grads = {**grads, **input_grads, **dict(zip(self.state_names, dstate, strict=True))}
@@ -187,7 +187,7 @@ class RecurrentLayer:
         x_term, x_bn = normalize[self.input_statistics](x_linear, p["gamma_x"], self.eps, mask, given)
         return InputCache(x, x_linear, x_term, x_bn)
 
-    def _input_backward(self, dx_term, inputs, mask):
+    def _input_backward(self, dx_term, inputs):
         grads, dx_linear = {}, dx_term
         if inputs.x_bn:
             backward = {"step": input_term.per_step_backward, "sequence": input_term.per_sequence_backward}
@@ -195,8 +195,6 @@ class RecurrentLayer:
         if inputs.x.ndim == 2:
             return None, {**grads, "W_x": input_term.look_up_backward(dx_linear, inputs.x, self.params["W_x"])}
         dx, dW_x = input_term.project_backward(dx_linear, inputs.x, self.params["W_x"])
-        if mask is not None:
-            dx = array_module(dx).where(mask[..., None], dx, 0)
         return dx, {**grads, "W_x": dW_x}
 
     def batch_statistics(self, x, mask=None, initial_state=None):

@@ -209,10 +209,12 @@ def _write_page(output, numbers, gradient_table, configs, figures):
 
 
 def _commands(output):
-    return (
-        f"minibn evaluate {output / 'bnlstm'} --statistics averaged    # the paper's ablation",
-        "minibn train pmnist --model bnlstm --iterations 1000",
-        "minibn train mnist --preset paper --model bnlstm            # the paper's protocol, all of MNIST",
-        "minibn reproduce figure1a",
-        "minibn gradcheck bnlstm",
+    commands = (
+        (f"minibn evaluate {output / 'bnlstm'} --statistics averaged", "the paper's ablation"),
+        ("minibn train pmnist --model bnlstm --iterations 1000", "the same, longer"),
+        ("minibn train mnist --preset paper --model bnlstm", "the paper's protocol, all of MNIST"),
+        ("minibn reproduce figure1a --seed 2", "other weights, other images"),
+        ("minibn gradcheck bnlstm", "one cell's gradients"),
     )
+    width = max(len(command) for command, _ in commands)
+    return [f"{command:<{width}}  # {what}" for command, what in commands]

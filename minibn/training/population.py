@@ -19,7 +19,7 @@ def estimate_population_statistics(model, batches, draw_noise=None):
     batches : iterable
         Of (x, y) or (x, y, mask). Large batches fit: the model streams over time.
     draw_noise : callable, optional
-        ``draw_noise(batch index, N) -> ndarray (N, H)``, added to h0 as in training.
+        ``draw_noise(batch index, N) -> ndarray (N, H)``, added to a model's h0 as in training.
 
     Returns
     -------
@@ -29,8 +29,10 @@ def estimate_population_statistics(model, batches, draw_noise=None):
     Raises
     ------
     ValueError
-        No batch has a live step.
+        No batch has a live step; noise for a layer.
     """
+    if draw_noise is not None and not hasattr(model, "cell"):
+        raise ValueError("draw_noise: expected None for a layer, got a function; pass a model, which adds noise to h0")
     if not model.terms:
         return PopulationStatistics()
     totals, count = {}, 0
