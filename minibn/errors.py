@@ -38,18 +38,19 @@ def check_array(name, array, symbols, kinds="fc", **sizes):
         Wrong rank, wrong size, or an empty axis.
     """
     axes = symbols.split()
-    expected = "(" + ", ".join(f"{axis}={sizes[axis]}" if axis in sizes else axis for axis in axes) + ")"
+    words = [f"{axis}={sizes[axis]}" if axis in sizes else axis for axis in axes]
+    expected = f"({', '.join(words)}{',' * (len(words) == 1)})"
     if not is_array(array):
         raise TypeError(f"{name}: expected an array of shape {expected}, got {type(array).__name__}; "
                         f"convert it with numpy.asarray")
     if array.dtype.kind not in kinds:
-        words = {"f": "floating", "c": "complex", "i": "integer", "u": "unsigned", "b": "bool"}
-        wanted = " or ".join(words[kind] for kind in kinds)
+        names = {"f": "floating", "c": "complex", "i": "integer", "u": "unsigned", "b": "bool"}
+        wanted = " or ".join(names[kind] for kind in kinds)
         raise TypeError(f"{name}: expected {wanted} values of shape {expected}, got dtype {array.dtype}; "
                         f"convert it with {name}.astype")
     if array.ndim != len(axes):
-        raise ValueError(f"{name}: expected {len(axes)} axes {expected}, got shape {array.shape}; "
-                         f"sequences are time-major")
+        remedy = "sequences are time-major" if axes[0] == "T" else "add or take away an axis"
+        raise ValueError(f"{name}: expected {expected}, got shape {array.shape}; {remedy}")
     for axis, size in zip(axes, array.shape, strict=True):
         if size == 0:
             raise ValueError(f"{name}: axis {axis} of {expected} is empty, got shape {array.shape}; "
@@ -62,8 +63,9 @@ def check_same_dtype(dtype, **arrays):
     """Refuse a floating array whose dtype is not the parameters' `dtype` (complex steps included)."""
     for name, array in arrays.items():
         if array.dtype != dtype:
+            other = f", or make the layer with dtype={array.dtype}" if array.dtype.kind == "f" else ""
             raise TypeError(f"{name}: expected the parameters' dtype {dtype}, got {array.dtype}; "
-                            f"convert with {name}.astype('{dtype}') or make the layer with dtype={array.dtype}")
+                            f"convert it, {name.split()[0]}.astype('{dtype}'){other}")
 
 
 def check_same_backend(parameter, **arrays):
@@ -79,3 +81,17 @@ def check_choice(name, value, choices):
     """Refuse a `value` that is not among the named `choices`."""
     if value not in choices:
         raise ValueError(f"{name}: expected one of {', '.join(map(repr, choices))}, got {value!r}; choose one of them")
+
+
+def check_sizes(**sizes):
+    """Refuse what is not a positive integer."""
+    for name, size in sizes.items():
+        if not isinstance(size, int | np.integer) or size < 1:
+            raise ValueError(f"{name}: expected a positive integer, got {size!r}; pass at least 1")
+
+
+def check_below(name, array, count):
+    """Refuse integers outside 0 .. count - 1. NumPy only: on a device array this would wait for the GPU."""
+    if isinstance(array, np.ndarray) and (array.min() < 0 or array.max() >= count):
+        raise ValueError(f"{name}: expected integers 0 .. {count - 1}, got {array.min()} .. {array.max()}; "
+                         f"check the data with minibn.data.check_batch")

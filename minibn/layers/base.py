@@ -7,8 +7,16 @@ import numpy as np
 
 from minibn.backend import array_module
 from minibn.equations import input_term
-from minibn.errors import check_array, check_choice, check_same_backend, check_same_dtype
+from minibn.errors import check_choice, check_sizes
 from minibn.initializers import orthogonal, recurrent_weights
+from minibn.layers.checks import (
+    check_dtype,
+    check_initial_state,
+    check_input,
+    check_rows,
+    check_statistics,
+    check_upstream,
+)
 from minibn.statistics import PopulationStatistics, Statistics
 
 ENGINES = ("equations",)
@@ -41,7 +49,8 @@ class LayerCache:
     ``cache.x_hat`` and every other quantity of the equations are stacked over time.
     """
 
-    def __init__(self, inputs, sequence, learned_state):
+    def __init__(self, layer_type, inputs, sequence, learned_state):
+        self.layer_type = layer_type
         self.inputs = inputs
         self.sequence = sequence
         self.learned_state = learned_state
@@ -81,13 +90,9 @@ class RecurrentLayer:
     input_statistics = "step"
 
     def __init__(self, input_size, hidden_size, *, dtype=np.float64, rng=None, engine="equations", init="orthogonal"):
-        for name, size in (("input_size", input_size), ("hidden_size", hidden_size)):
-            if not isinstance(size, int | np.integer) or size < 1:
-                raise ValueError(f"{name}: expected a positive integer, got {size!r}; pass at least 1")
+        check_sizes(input_size=input_size, hidden_size=hidden_size)
         check_choice("engine", engine, ENGINES)
-        dtype = np.dtype(dtype)
-        if dtype.kind != "f":
-            raise TypeError(f"dtype: expected a floating dtype, got {dtype}; use float32 or float64")
+        dtype = check_dtype(dtype)
         rng = np.random.default_rng(rng)
         self.input_size, self.hidden_size, self.engine = int(input_size), int(hidden_size), engine
         H, G = self.hidden_size, self.blocks * self.hidden_size
@@ -139,13 +144,19 @@ class RecurrentLayer:
             An argument of the wrong type, dtype, rank or size; NumPy and CuPy mixed; a minibatch of one example
             without `statistics`.
         """
-        x, mask = self._check_input(x, mask)
+        check_input(self, x, mask)
+        if mask is not None:
+            mask = mask != 0                                          # (T, N)
+            x = array_module(x).where(mask if x.ndim == 2 else mask[..., None], x, 0)        # padding is never read
+        check_rows(self, x)
         T, N = x.shape[:2]
-        state = self._check_state(initial_state, x, N)
-        given = self._check_statistics(statistics, first_step, T, N)
+        given = None
+        if self.terms:
+            check_statistics(self, statistics, first_step, N)
+            given = statistics and self._statistics_at(statistics, first_step, T)
         inputs = self._input_forward(x, mask, given and given.pop("x", None))
-        sequence = self._recur_forward(inputs.x_term, state, mask, given)
-        cache = LayerCache(inputs, sequence, learned_state=initial_state is None)
+        sequence = self._recur_forward(inputs.x_term, self._initial_state(initial_state, x, N), mask, given)
+        cache = LayerCache(type(self), inputs, sequence, learned_state=initial_state is None)
         return sequence.h, cache
 
     def backward(self, dh, cache, observe=None):
@@ -166,10 +177,7 @@ class RecurrentLayer:
         grads : dict
             Keys and shapes of `params`; h0 and c0 are (N, H) when an initial_state was given.
         """
-        T, N = cache.inputs.x.shape[:2]
-        check_array("dh", dh, "T N H", T=T, N=N, H=self.hidden_size)
-        check_same_backend(self.params["W_h"], dh=dh)
-        check_same_dtype(self.dtype, dh=dh)
+        check_upstream(self, dh, cache)
         dx_term, dstate, grads = self._recur_backward(dh, cache.sequence, observe)
         dx, input_grads = self._input_backward(dx_term, cache.inputs)
         if cache.learned_state:
@@ -216,6 +224,7 @@ class RecurrentLayer:
         The states are those of one long forward pass, since a step's statistics are its own. Where the input is
         normalized per sequence and the statistics are the batch's, there is only one piece: the whole.
         """
+        check_input(self, x, mask)
         T, N = x.shape[:2]
         length = max(1, PIECE_ELEMENTS // (N * self.blocks * self.hidden_size))
         if self.input_statistics == "sequence" and statistics is None:
@@ -226,64 +235,22 @@ class RecurrentLayer:
             yield h, cache
             initial_state = cache.final_state
 
-    def _check_input(self, x, mask):
-        if getattr(x, "ndim", None) == 2:
-            check_array("x", x, "T N", kinds="iu")
-        else:
-            check_array("x", x, "T N D", D=self.input_size)
-            check_same_dtype(self.dtype, x=x)
-        check_same_backend(self.params["W_h"], x=x)
-        if mask is None:
-            return x, None
-        T, N = x.shape[:2]
-        check_array("mask", mask, "T N", kinds="biuf", T=T, N=N)
-        check_same_backend(self.params["W_h"], mask=mask)
-        mask = mask != 0                                              # (T, N)
-        xp = array_module(x)
-        return xp.where(mask if x.ndim == 2 else mask[..., None], x, 0), mask
+    def _initial_state(self, given, x, N):
+        """The given states, or the learned ones for each of the N examples."""
+        if given is None:
+            return tuple(array_module(x).broadcast_to(self.params[name], (N, self.hidden_size))
+                         for name in self.state_names)
+        check_initial_state(self, given, N)
+        return tuple(given)
 
-    def _check_state(self, initial_state, x, N):
-        H = self.hidden_size
-        if initial_state is None:
-            xp = array_module(x)
-            return tuple(xp.broadcast_to(self.params[name], (N, H)) for name in self.state_names)
-        names = ", ".join(self.state_names)
-        if not isinstance(initial_state, tuple | list) or len(initial_state) != len(self.state_names):
-            raise ValueError(f"initial_state: expected a tuple ({names},) of arrays (N={N}, H={H}), "
-                             f"got {type(initial_state).__name__}; pass one array for each state")
-        for name, state in zip(self.state_names, initial_state, strict=True):
-            check_array(f"initial_state {name}", state, "N H", N=N, H=H)
-            check_same_backend(self.params["W_h"], **{f"initial_state {name}": state})
-            check_same_dtype(self.dtype, **{f"initial_state {name}": state})
-        return tuple(initial_state)
-
-    def _check_statistics(self, statistics, first_step, T, N):
-        """The rows of the given statistics for these T steps; None where the batch's own are to be taken."""
-        if not self.terms:
-            return None
-        if statistics is None:
-            if N == 1:
-                raise ValueError("x: batch statistics need N >= 2 examples, got N=1, whose normalized values are all "
-                                 "zero; pass statistics= (minibn.estimate_population_statistics) or a larger batch")
-            return None
-        if set(statistics) != set(self.terms):
-            raise ValueError(f"statistics: expected the terms {sorted(self.terms)}, got {sorted(statistics)}; "
-                             f"estimate them with this model")
-        for term in self.terms:
-            G = self._term_size(term)
-            for field, values in zip(Statistics._fields, statistics[term], strict=True):
-                check_array(f"statistics {term}.{field}", values, "T_max G", G=G)
-                check_same_backend(self.params["W_h"], **{f"statistics {term}.{field}": values})
-        if first_step < 0:
-            raise ValueError(f"first_step: expected a time step >= 0, got {first_step}; steps count from 0")
+    def _statistics_at(self, statistics, first_step, T):
+        """The rows of the given statistics for T steps: term -> Statistics (T, 1, G); "x" per sequence: (1, G)."""
         given = PopulationStatistics(statistics).at_steps(first_step, T, self.dtype.type(0).real.dtype)
         if self.input_statistics == "sequence":
-            given["x"] = Statistics(*(values[0] for values in given["x"]))                   # (1, G)
+            given["x"] = Statistics(*(values[0] for values in given["x"]))
         return given
 
-    def _set_input_statistics(self, kind):
-        check_choice("input_statistics", kind, ("step", "sequence"))
-        self.input_statistics = kind
-
-    def _term_size(self, term):
+    def term_size(self, term):
+        """G, the number of features of a normalized term."""
         return self.hidden_size if term == "c" else self.blocks * self.hidden_size
+

@@ -4,6 +4,7 @@ import numpy as np
 
 from minibn.equations import bn_lstm, lstm
 from minibn.layers.base import RecurrentLayer
+from minibn.layers.checks import check_eps, check_input_statistics
 
 
 class _FourGates(RecurrentLayer):
@@ -75,8 +76,8 @@ class BNLSTM(_FourGates):
     terms = ("x", "h", "c")
 
     def __init__(self, input_size, hidden_size, *, gamma=0.1, eps=1e-5, input_statistics="step", **settings):
-        self.gamma, self.eps = gamma, eps
-        self._set_input_statistics(input_statistics)
+        self.gamma, self.eps = gamma, check_eps(eps)
+        self.input_statistics = check_input_statistics(input_statistics)
         super().__init__(input_size, hidden_size, **settings)
 
     def _new_parameters(self, H, G):

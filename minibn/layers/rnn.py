@@ -4,6 +4,7 @@ import numpy as np
 
 from minibn.equations import bn_rnn, rnn
 from minibn.layers.base import RecurrentLayer
+from minibn.layers.checks import check_eps, check_input_statistics
 
 
 class RNN(RecurrentLayer):
@@ -49,7 +50,7 @@ class BNRNN(RecurrentLayer):
     terms = ("sum",)
 
     def __init__(self, input_size, hidden_size, *, gamma=0.1, eps=1e-5, **settings):
-        self.gamma, self.eps = gamma, eps
+        self.gamma, self.eps = gamma, check_eps(eps)
         super().__init__(input_size, hidden_size, **settings)
 
     def _new_parameters(self, H, G):
@@ -81,8 +82,8 @@ class BNRNNTwoTerm(RecurrentLayer):
     terms = ("x", "h")
 
     def __init__(self, input_size, hidden_size, *, gamma=0.1, eps=1e-5, input_statistics="step", **settings):
-        self.gamma, self.eps = gamma, eps
-        self._set_input_statistics(input_statistics)
+        self.gamma, self.eps = gamma, check_eps(eps)
+        self.input_statistics = check_input_statistics(input_statistics)
         super().__init__(input_size, hidden_size, **settings)
 
     def _new_parameters(self, H, G):

@@ -7,7 +7,7 @@ import numpy as np
 from minibn.backend import array_module
 from minibn.equations.affine import affine_backward, affine_forward
 from minibn.equations.losses import log_softmax, softmax_cross_entropy_backward, softmax_cross_entropy_forward
-from minibn.errors import check_array, check_same_backend, check_same_dtype
+from minibn.errors import check_array, check_below, check_same_backend, check_same_dtype
 from minibn.initializers import orthogonal
 from minibn.models.params import NestedParams
 
@@ -33,6 +33,8 @@ class SequenceClassifier:
     def __init__(self, cell, classes, *, rng=None):
         if not isinstance(classes, int | np.integer) or classes < 2:
             raise ValueError(f"classes: expected an integer of at least 2, got {classes!r}; pass the number of labels")
+        if isinstance(cell, type) or not hasattr(cell, "state_names"):
+            raise TypeError(f"cell: expected a layer, for example a minibn.BNLSTM, got {type(cell).__name__}; make one")
         self.cell, self.classes = cell, int(classes)
         rng = np.random.default_rng(rng)
         xp = array_module(cell.params["W_h"])
@@ -133,3 +135,4 @@ class SequenceClassifier:
         check_array("x", x, "T N" if getattr(x, "ndim", 3) == 2 else "T N D", kinds="fciu")
         check_array("y", y, "N", kinds="iu", N=x.shape[1])
         check_same_backend(self.cell.params["W_h"], y=y)
+        check_below("y", y, self.classes)
