@@ -38,12 +38,13 @@ def estimate_population_statistics(model, batches, draw_noise=None):
     totals, count = {}, 0
     for index, (x, _, *rest) in enumerate(batches):
         mask = rest[0] if rest else None
+        noise = {} if draw_noise is None else {"initial_noise": draw_noise(index, x.shape[1])}
+        of_batch = model.batch_statistics(x, mask, **noise)
         live = None if mask is None else to_host(mask).any(axis=1)                           # (T,)
         if live is not None and not live.any():
             continue
-        noise = {} if draw_noise is None else {"initial_noise": draw_noise(index, x.shape[1])}
         xp = array_module(x)
-        for term, statistics in model.batch_statistics(x, mask, **noise).items():
+        for term, statistics in of_batch.items():
             values = np.stack([to_host(value).astype(np.float64) for value in statistics])   # (2, T, G)
             values = continue_dead_steps(values, live) if values.shape[1] == x.shape[0] else values
             totals[term] = _add_ragged(totals[term], values) if term in totals else values
