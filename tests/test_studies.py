@@ -213,8 +213,9 @@ def test_figure2_table_stands_beside_the_published_points(two_runs):
     ]
 
 
-def test_figure2_compares_only_what_is_comparable(tmp_path):
-    runs = figure2.compute([write_run(tmp_path / "a", [(25, 0.5)], preset="quick", model="lstm")])
+@pytest.mark.parametrize("options", [{"preset": "quick"}, {"index_map": "permutation"}, {"side": 14}])
+def test_figure2_compares_only_what_is_comparable(options, tmp_path):
+    runs = figure2.compute([write_run(tmp_path / "a", [(25, 0.5)], model="lstm", **options)])
     assert figure2.table(runs).splitlines()[0] == "| iteration | LSTM, ours |"
     assert figure2.table(runs).splitlines()[-1] == "| 25 | 0.500 |"
 

@@ -71,6 +71,8 @@ def watch_runs(futures, folders, iterations, progress="auto"):
             for row in rows[shown_rows:]:
                 display.say(_row_text(futures, row))
             shown_iterations, shown_rows = done, len(rows)
+            if done == iterations:
+                display.note("population statistics")
             if ended:
                 return {name: future.result() for name, future in futures.items()}
             time.sleep(POLL_SECONDS)
