@@ -8,7 +8,7 @@ import pytest
 import minibn
 
 PACKAGE = Path(minibn.__file__).parent
-ROOMS = ("errors", "backend", "statistics", "equations", "initializers", "layers", "models", "exchange", "gradcheck",
+ROOMS = ("errors", "backend", "statistics", "equations", "kernels", "initializers", "layers", "models", "exchange", "gradcheck",
          "optimizers", "data", "training", "studies", "cli")
 FOREIGN = {"torch", "jax", "tensorflow", "autograd"}
 FILES = sorted(PACKAGE.rglob("*.py"))

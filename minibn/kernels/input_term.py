@@ -1,0 +1,150 @@
+r"""BN(W_x x_t; gamma_x, 0) without an array of the pre-activations of the whole sequence.
+
+The batch mean of W_x x_t is W_x times the batch mean of x_t. With the centred input xc_t (N, D),
+
+    x_linear - E[x_linear] = xc_t W_x,        x_term = xc_t (W_x * s_t),        s_t = gamma_x / sqrt(Var + eps),
+
+so a step's whole input term, with the bias, is one product [xc_t, 1] [W_x * s_t; b] of D + 1 terms, and its backward
+needs the pre-activations' gradient e only through [xc_t, 1]^T e (D + 1, G) and e (W_x * s_t)^T (N, D). With
+P = xc_t^T e, S = sum_n e, weight w_n and C = sum_n w_n xc xc^T (D, D):
+
+    q        = inv_std^2 * (W_x * P).sum(axis=0)                      sum_n e x_hat = q / inv_std
+    dgamma_x = q / inv_std,        dW_x = s * (P - C W_x q)
+    dx       = e (W_x s)^T - w (s S) W_x^T - w xc (W_x s q) W_x^T
+
+Where x was not centred, because the statistics were given, only the first term of each is left.
+"""
+
+import numpy as np
+
+from minibn.kernels import workspace
+from minibn.kernels.stacked import dense
+from minibn.statistics import Statistics
+
+
+class NormalizedInput:
+    """The input term of a sequence with its batch norm, and the bias of the sum of the terms.
+
+    Attributes
+    ----------
+    statistics : Statistics of arrays (T, G); per sequence (1, G)
+    rows : ndarray of shape (T, N, D + 1)
+        [xc_t, 1]; x itself where the statistics were given.
+    """
+
+    def __init__(self, call, examples):
+        p, x = call.params, dense(call.x, call.params)
+        W_x, dtype = p["W_x"], p["W_x"].dtype
+        T, N, D = x.shape
+        self.per_sequence, self.centred = call.input_statistics == "sequence", call.given is None
+        self.eps, self.gamma, self.W_x = call.eps, p["gamma_x"], W_x
+        self.rows = workspace.empty((T, N, D + 1), dtype)
+        self.rows[..., -1] = 1
+        xc = self.rows[..., :D]
+        if not self.centred:
+            xc[...] = x
+            mean, variance = (values.reshape(-1, values.shape[-1]) for values in call.given["x"])
+        else:
+            weight = self.weights(examples)                                     # (T, 1, N)
+            mean_x = weight @ x                                                 # (T, 1, D)
+            if self.per_sequence:
+                mean_x = mean_x.sum(axis=0, keepdims=True)                      # (1, 1, D)
+            np.subtract(x, mean_x, out=xc)
+            if examples.live is not None:
+                np.multiply(xc, examples.live, out=xc)
+            mean = mean_x[:, 0] @ W_x
+            variance = self._variance(weight)
+        self.statistics = Statistics(mean, variance)
+        self.inv_std = 1 / np.sqrt(variance + call.eps)                         # (T or 1, G)
+
+    def weights(self, examples):
+        """The weights of the examples in the statistics: (T, 1, N), per sequence over all steps."""
+        T, N, _ = self.rows.shape
+        if not self.per_sequence:
+            return np.stack(examples.weight)[:, None]
+        if examples.live is None:
+            return np.full((T, 1, N), 1 / (T * N), self.rows.dtype)
+        live = np.swapaxes(examples.live, 1, 2)                                 # (T, 1, N)
+        return live / np.maximum(live.real.sum(), 1)
+
+    def _variance(self, weight):
+        """Of xc W_x: from squares, step by step, for D > 1; from the one variance of x itself for D = 1."""
+        T, N, columns = self.rows.shape
+        D, G = columns - 1, self.W_x.shape[1]
+        if D == 1:
+            variance = (weight @ self.rows[..., :1] ** 2)[:, 0] * self.W_x ** 2
+            return variance.sum(axis=0, keepdims=True) if self.per_sequence else variance
+        variance, linear = np.empty((T, G), self.rows.dtype), workspace.empty((N, G), self.rows.dtype)
+        for t in range(T):
+            np.matmul(self.rows[t, :, :D], self.W_x, out=linear)
+            np.square(linear, out=linear)
+            np.dot(weight[t, 0], linear, out=variance[t])
+        return variance.sum(axis=0, keepdims=True) if self.per_sequence else variance
+
+
+class InputForward:
+    """Adds the normalized input term and a bias, times `scale`, step by step."""
+
+    def __init__(self, source, b, scale):
+        self.source = source
+        self.W_x = source.W_x
+        self.s = source.inv_std * (source.gamma * scale)                        # (T or 1, G)
+        self.b = b * scale - (0 if source.centred else source.statistics.mean) * self.s     # (T or 1, G)
+        D, G = self.W_x.shape
+        self.weights = workspace.empty((D + 1, G), self.W_x.dtype)              # [W_x * s_t; b]
+
+    def write(self, t, offset, out):
+        """out = x_term + b + offset at step t."""
+        np.multiply(self.W_x, self.s[t if len(self.s) > 1 else 0], out=self.weights[:-1])
+        np.add(self.b[t if len(self.s) > 1 else 0], offset, out=self.weights[-1])
+        np.matmul(self.source.rows[t], self.weights, out=out)
+
+
+class InputBackward:
+    """Takes the gradient of the pre-activations step by step; `scale` times what it is given is the true one."""
+
+    def __init__(self, source, call, examples, scale):
+        self.source, self.scale = source, scale
+        self.rows, self.W_x = source.rows, source.W_x
+        self.given, self.per_sequence = not source.centred, source.per_sequence
+        self.mean = source.statistics.mean
+        T, N, K = self.rows.shape
+        D, G = self.W_x.shape
+        dtype = self.rows.dtype
+        self.s = source.inv_std * source.gamma                                  # (T or 1, G)
+        self.s_scaled = self.s * scale
+        if not self.given:
+            self.weight = source.weights(examples)                              # (T, 1, N)
+            self.C = np.swapaxes(self.rows[..., :D] * np.swapaxes(self.weight, 1, 2), 1, 2) @ self.rows[..., :D]
+            if self.per_sequence:
+                self.C = self.C.sum(axis=0, keepdims=True)                      # (T or 1, D, D)
+        self.sums = np.zeros((T, K, G), dtype)                                  # [xc, 1]^T e
+        self.dx = None if call.x.ndim == 2 else np.empty((T, N, D), dtype)
+        self.W_scaled = workspace.empty((D, G), dtype)
+
+    def collect(self, t, e):
+        """Take e (N, G) of step t."""
+        np.matmul(self.rows[t].T, e, out=self.sums[t])
+        if self.dx is not None:
+            np.multiply(self.W_x, self.s_scaled[t if len(self.s) > 1 else 0], out=self.W_scaled)
+            np.matmul(e, self.W_scaled.T, out=self.dx[t])
+
+    def finish(self):
+        """dx (T, N, D), and the gradients of W_x, gamma_x and b."""
+        W_x, inv_std, D = self.W_x, self.source.inv_std, len(self.W_x)
+        sums = self.sums * self.scale
+        db = sums[:, D].sum(axis=0)
+        if len(self.s) == 1:
+            sums = sums.sum(axis=0, keepdims=True)
+        P, S = sums[:, :D], sums[:, D]                                          # (T or 1, D, G), (T or 1, G)
+        s, e_hat = self.s, inv_std * ((W_x * P).sum(axis=1) - (self.mean * S if self.given else 0))
+        dW_x = s[:, None] * P
+        if not self.given:
+            q = inv_std * e_hat                                                 # (T or 1, G)
+            dW_x -= (s * q)[:, None] * (self.C @ W_x)
+            if self.dx is not None:
+                weight = np.swapaxes(self.weight, 1, 2)                         # (T, N, 1)
+                through_variance = (W_x * (s * q)[:, None]) @ W_x.T             # (T or 1, D, D)
+                through_mean = ((s * S) @ W_x.T)[:, None]                       # (T or 1, 1, D)
+                self.dx -= weight * (through_mean + self.rows[..., :D] @ through_variance)
+        return self.dx, {"W_x": dW_x.sum(axis=0), "gamma_x": e_hat.sum(axis=0), "b": db}

@@ -1,0 +1,106 @@
+r"""Eqs. 2-4 for a whole sequence: the LSTM.
+
+All of Eq. 2 is one product: rows [h_{t-1}, x_t, 1] times the stacked [W_h; W_x; b]. Kept for the backward, besides
+c and the states of the call:
+
+    weights (H + D + 1, 4H)     the stack, times PRE (see `minibn.kernels.gates`)
+    rows    (T + 1, N, H + D + 1)   its first H columns are h_0 .. h_T
+    c       (T + 1, N, H)           c_0 .. c_T
+    u       (T, N, 4H)          the tanh of all gates
+"""
+
+import numpy as np
+
+from minibn.kernels import gates, workspace
+from minibn.kernels.call import Stored
+from minibn.kernels.examples import Examples, scratch
+from minibn.kernels.stacked import dense, stack_rows, stack_weights, unstack_gradient
+from minibn.kernels.weight_gradient import WeightGradient
+
+
+def forward(call):
+    """Eqs. 2-4 for t = 1 .. T."""
+    (h_0, c_0), p = call.state, call.params
+    x = dense(call.x, p)
+    T, N = x.shape[:2]
+    H, dtype = h_0.shape[1], p["W_h"].dtype
+    examples = Examples(T, N, dtype, call.mask)
+    weights = stack_weights(p, gates.per_unit(gates.PRE, H, dtype))
+    rows, c = stack_rows(x, h_0, dtype), workspace.empty((T + 1, N, H), dtype)
+    u = workspace.empty((T, N, 4 * H), dtype)
+    gate, scratch_c = scratch(dtype, (N, 4 * H), (N, H))
+    f, i, o, _ = gates.blocks(gate)
+    c[0] = c_0
+    for t in range(T):
+        c_t, h_t = c[t + 1], rows[t + 1, :, :H]
+        np.matmul(rows[t], weights, out=u[t])
+        np.tanh(u[t], out=u[t])
+        gates.open_gates(u[t], gate)
+        np.multiply(f, c[t], out=c_t)
+        np.multiply(i, u[t, :, 3 * H:], out=scratch_c)
+        np.add(c_t, scratch_c, out=c_t)
+        if "beta_c" in p:
+            np.add(c_t, p["beta_c"], out=scratch_c)
+            np.tanh(scratch_c, out=scratch_c)
+        else:
+            np.tanh(c_t, out=scratch_c)
+        np.multiply(o, scratch_c, out=h_t)
+        examples.freeze(t, h_t, rows[t, :, :H])
+        examples.freeze(t, c_t, c[t])
+    return Stored(rows[1:, :, :H], c[1:], {}, {"weights": weights, "rows": rows, "c": c, "u": u})
+
+
+def backward(dh, call, stored):
+    """Back-propagation through time."""
+    weights, rows, c, u = (stored.arrays[name] for name in ("weights", "rows", "c", "u"))
+    p = call.params
+    T, N, G = u.shape
+    H, K, dtype = G // 4, rows.shape[2], u.dtype
+    examples = Examples(T, N, dtype, call.mask)
+    post = gates.per_unit(gates.POST, H, dtype)
+    W_h, W_x = p["W_h"] * post, p["W_x"] * post
+    gradient = WeightGradient(T, N, K, G, dtype, rows[:T])
+    dx = None if call.x.ndim == 2 else np.empty(call.x.shape, dtype)
+    gate, slope, tanh_c, dc_term, dc, dh_t, kept_h, kept_c = scratch(
+        dtype, (N, G), (N, G), *[(N, H)] * 6)
+    f, i, o, _ = gates.blocks(gate)
+    dbeta_c, row = np.zeros(H, dtype), np.empty(H, dtype)
+    dc.fill(0)
+    dh_t.fill(0)
+    for t in reversed(range(T)):
+        du = gradient.drows_of(t)
+        df, di, do, dg = gates.blocks(du)
+        np.add(dh_t, dh[t], out=dh_t)
+        examples.hold_back(t, dh_t, kept_h)
+        examples.hold_back(t, dc, kept_c)
+        gates.open_gates(u[t], gate)
+        gates.slopes(u[t], slope)
+        if "beta_c" in p:
+            np.add(c[t + 1], p["beta_c"], out=tanh_c)
+            np.tanh(tanh_c, out=tanh_c)
+        else:
+            np.tanh(c[t + 1], out=tanh_c)
+        np.multiply(dh_t, tanh_c, out=do)
+        np.multiply(dh_t, o, out=dc_term)
+        gates.slopes(tanh_c, tanh_c)
+        np.multiply(dc_term, tanh_c, out=dc_term)
+        if "beta_c" in p:
+            np.dot(examples.ones, dc_term, out=row)
+            np.add(dbeta_c, row, out=dbeta_c)
+        np.add(dc, dc_term, out=dc)
+        np.multiply(dc, c[t], out=df)
+        np.multiply(dc, u[t, :, 3 * H:], out=di)
+        np.multiply(dc, i, out=dg)
+        np.multiply(dc, f, out=dc)
+        np.multiply(du, slope, out=du)
+        np.matmul(du, W_h.T, out=dh_t)
+        examples.pass_on(dh_t, kept_h)
+        examples.pass_on(dc, kept_c)
+        if chunk := gradient.chunk(t, T):
+            du = gradient.add(*chunk)
+            if dx is not None:
+                np.matmul(du, W_x.T, out=dx[slice(*chunk)].reshape(len(du), -1))
+    grads = unstack_gradient(gradient.total, H, post)
+    if "beta_c" in p:
+        grads["beta_c"] = dbeta_c
+    return dx, (dh_t, dc), grads
