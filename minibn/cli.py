@@ -267,15 +267,16 @@ def _add_bench(commands):
         "--threads", type=int, metavar="INT", default=None, help="None is OMP_NUM_THREADS, or all cores"
     )
     parser.add_argument("--rounds", type=int, metavar="INT", default=None, help="None is that of the mode")
-    parser.add_argument("--json", metavar="FILE", default=None, help="where the numbers go")
-    parser.add_argument("--plot", metavar="FILE", default="runs/bench/scaling.png", help="where the picture goes")
+    parser.add_argument("--json", dest="json_path", metavar="FILE", default=None, help="where the numbers go")
+    plot = "runs/bench/scaling.png"
+    parser.add_argument("--plot", dest="plot_path", metavar="FILE", default=plot, help="where the picture goes")
 
 
 def _shape(text):
     return tuple(int(size) for size in text.split(","))
 
 
-def _bench(plot, **options):
+def _bench(plot_path, **options):
     from minibn.bench import run_bench
 
     def show(text):
@@ -286,9 +287,9 @@ def _bench(plot, **options):
         if sys.stderr.isatty():
             print(f"\r\x1b[K{line}", end="", file=sys.stderr, flush=True)
 
-    run_bench(plot=plot, show=show, say=say, **options)
+    run_bench(plot_path=plot_path, show=show, say=say, **options)
     say("")
-    print(plot)
+    print(plot_path)
 
 
 def _add_data(commands):

@@ -15,7 +15,6 @@ from minibn.bench.cells import make_problem
 from minibn.bench.entrants import CELLS, PLAIN_LSTM, Entrant, Setting, build, entrants
 from minibn.bench.machine import describe_machine
 from minibn.bench.memory import allocating_lines, kept_arrays, measure_memory
-from minibn.bench.products import Products
 from minibn.bench.report import rows_of
 from minibn.bench.run import Plan
 from minibn.cli import main
@@ -127,28 +126,48 @@ def test_who_takes_part():
     assert len(set(names)) == len(names)
     assert {"products of an RNN", "products of an LSTM", PLAIN_LSTM, "JAX BN-LSTM", "BN-RNN, kernels"} <= set(names)
     assert not any(name.startswith("JAX") for name in (entrant.name for entrant in entrants(device="cuda")))
-    assert [entrant.kind for entrant in entrants(["bnrnn"])] == ["products", "minibn", "minibn"]
+    assert [entrant.kind for entrant in entrants(["bnrnn"])] == ["products", "fused products", "minibn", "minibn"]
 
 
 # ------------------------------------------------------------------ what is timed
 
 
-@pytest.mark.parametrize(("cell", "gates"), [("rnn", 1), ("lstm", 4)])
-def test_products_are_those_of_the_cell(cell, gates):
-    T, N, D, H = TINY.shape
-    products = Products(Entrant("", "products", cell), TINY)
+def products_done(entrant, setting):
+    """The shapes of every product of one forward and backward."""
+    entrant = build(entrant, setting)
     calls = []
 
     def matmul(a, b, out):
         calls.append((a.shape, b.shape, out.shape))
         return np.matmul(a, b, out=out)
 
-    products.matmul = matmul
-    assert set(products.measure(1)) == {"forward", "backward"}
+    entrant.matmul = matmul
+    assert set(entrant.measure(1)) == {"forward", "backward"}
+    return calls
+
+
+@pytest.mark.parametrize(("cell", "gates"), [("rnn", 1), ("lstm", 4)])
+def test_products_are_those_of_the_cell(cell, gates):
+    T, N, D, H = TINY.shape
     G = gates * H
-    assert calls == [((T * N, D), (D, G), (T * N, G)), *[((N, H), (H, G), (N, G))] * T,
-                     *[((N, G), (G, H), (N, H))] * T,
-                     ((H, T * N), (T * N, G), (H, G)), ((D, T * N), (T * N, G), (D, G))]
+    assert products_done(Entrant("", "products", cell), TINY) == [
+        ((T * N, D), (D, G), (T * N, G)), *[((N, H), (H, G), (N, G))] * T,
+        *[((N, G), (G, H), (N, H))] * T, ((H, T * N), (T * N, G), (H, G)), ((D, T * N), (T * N, G), (D, G))]
+
+
+@pytest.mark.parametrize(("cell", "gates"), [("rnn", 1), ("lstm", 4)])
+def test_fused_products_multiply_as_much(cell, gates, monkeypatch):
+    T, N, D, H = TINY.shape
+    G = gates * H
+    monkeypatch.setattr("minibn.bench.products.CHUNK_ROWS", 2 * N + 1)        # two steps at a time, one is left over
+    step = ((N, G), (G, H), (N, H))
+
+    def gradient(steps):
+        return (H + D, steps * N), (steps * N, G), (H + D, G)
+
+    assert products_done(Entrant("", "fused products", cell), TINY) == [
+        *[((N, H + D), (H + D, G), (N, G))] * T, step, step, gradient(2), step, step, gradient(2), step, gradient(1)]
+    assert T == 5
 
 
 @pytest.mark.parametrize("cell", CELLS)
@@ -261,6 +280,12 @@ def test_allocating_lines_of_the_equations():
     assert not any(line.startswith("layers/base.py:") for line in found["forward"])          # outside the loop
 
 
+@pytest.mark.parametrize("cell", CELLS)
+def test_kernels_allocate_no_array_in_the_time_loop(cell):
+    small = Setting((6, 8, 2, 512))                       # one row of H numbers: 2 KiB
+    assert allocating_lines(*make_problem(cell, small, "kernels"), 2000) == {"forward": [], "backward": []}
+
+
 # ------------------------------------------------------------------ growth
 
 
@@ -301,8 +326,8 @@ def test_everything_in_this_process(monkeypatch, tmp_path):
     without_peers(monkeypatch)
     monkeypatch.setattr(timing, "MINIMUM_SECONDS", 0)
     shown, said = [], []
-    report = run_bench(plan=TINY_PLAN, isolate=False, threads=1, json=tmp_path / "new" / "bench.json",
-                       plot=tmp_path / "scaling.png", show=shown.append, say=said.append)
+    report = run_bench(plan=TINY_PLAN, isolate=False, threads=1, json_path=tmp_path / "new" / "bench.json",
+                       plot_path=tmp_path / "scaling.png", show=shown.append, say=said.append)
     text = "\n\n".join(shown)
     assert text == report_text(report)
     [table] = report["tables"]
@@ -370,7 +395,7 @@ def test_command_line_options_reach_the_function(capsys):
                      "--json", "a.json", "--rounds", "4", "--dtype", "float64"]) == 0
         options = run.call_args.kwargs
         assert options["mode"] == "full" and options["shapes"] == [(9, 8, 7, 6), (5, 4, 3, 2)]
-        assert (options["cells"], options["threads"], options["json"]) == (["lstm"], 1, "a.json")
+        assert (options["cells"], options["threads"], options["json_path"]) == (["lstm"], 1, "a.json")
         assert (options["rounds"], options["dtype"]) == (4, "float64")
     assert capsys.readouterr().out == "runs/bench/scaling.png\n" * 2
 

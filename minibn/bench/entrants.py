@@ -23,7 +23,7 @@ class Entrant(NamedTuple):
     """One row of the table."""
 
     name: str
-    kind: str               # products, minibn, torch, jax; scaling
+    kind: str               # products, fused products, minibn, torch, jax; scaling
     cell: str               # rnn, bnrnn, lstm, bnlstm; of the products: rnn (G = H) or lstm (G = 4H)
     engine: str = ""        # of minibn: kernels, equations
 
@@ -37,8 +37,11 @@ def entrants(cells=tuple(CELLS), device="cpu"):
     device : {"cpu", "cuda"}
         JAX takes part on the CPU only.
     """
-    rows = [Entrant(products_name(cell), "products", cell)
-            for cell in ("rnn", "lstm") if {cell, f"bn{cell}"} & set(cells)]
+    rows = []
+    for cell in ("rnn", "lstm"):
+        if {cell, f"bn{cell}"} & set(cells):
+            rows += [Entrant(products_name(cell), "products", cell),
+                     Entrant(f"{products_name(cell)}, fused", "fused products", cell)]
     rows += [Entrant(f"{CELLS[cell]}, {engine}", "minibn", cell, engine) for cell in cells for engine in ENGINES]
     if "lstm" in cells or "bnlstm" in cells:              # the plain LSTM is what BN-LSTMs are compared with, too
         rows.append(Entrant(PLAIN_LSTM, "torch", "lstm"))
@@ -70,10 +73,10 @@ def build(entrant, setting):
         from minibn.bench.scaling import CellAtAnyShape
 
         return CellAtAnyShape(entrant, setting)
-    if entrant.kind == "products":
-        from minibn.bench.products import Products
+    if entrant.kind.endswith("products"):
+        from minibn.bench import products
 
-        return Products(entrant, setting)
+        return {"products": products.Products, "fused products": products.FusedProducts}[entrant.kind](entrant, setting)
     from minibn.bench import peers
 
     return {"torch": peers.TorchCell, "jax": peers.JaxCell}[entrant.kind](entrant, setting)

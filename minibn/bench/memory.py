@@ -109,34 +109,45 @@ def allocating_lines(cell, x, dh, smallest):
     """The lines of minibn that allocate an array at every time step, once everything that is reused is there.
 
     Each line's highest point of memory above its beginning is looked at (tracemalloc, line by line), so an array
-    that is gone again when the line ends is seen as well.
+    that is gone again when the line ends is seen as well. A line belongs to the time loop if it allocates more often
+    for the whole sequence than for its first half, by the number of steps between them at least.
 
     Parameters
     ----------
     cell, x, dh
-        As for `measure_memory`.
+        As for `measure_memory`; at least two steps.
     smallest : int
         Bytes of the smallest array looked for: above what the Python objects of a line need.
 
     Returns
     -------
     dict of str to list
-        "forward" and "backward": ``folder/file:line`` of each line that allocated at least T - 1 times.
+        "forward" and "backward": ``folder/file:line`` of each such line.
     """
-    def once():
-        _, cache = cell.forward(x)
-        cell.backward(dh, cache)
+    half = len(x) // 2
+    # NumPy's iterators take buffers of their own, of one fixed size, for operands that are not contiguous: no
+    # arrays. Made so small, they are told apart.
+    before = np.setbufsize(16)
+    try:
+        whole, first = (_counts(cell, x[:steps], dh[:steps], smallest) for steps in (len(x), half))
+    finally:
+        np.setbufsize(before)
+    return {name: sorted(line for line, count in whole[name].items()
+                         if count - first[name][line] >= len(x) - half)
+            for name in whole}
 
-    once()
-    once()                                            # a workspace may be sorted out at the second call only
+
+def _counts(cell, x, dh, smallest):
+    """Direction -> Counter of how often each line allocated."""
+    for _ in range(2):                                # a workspace may be sorted out at the second call only
+        cell.backward(dh, cell.forward(x)[1])
     tracemalloc.start()
     try:
         forward, (_, cache) = _count_allocations(lambda: cell.forward(x), smallest)
         backward, _ = _count_allocations(lambda: cell.backward(dh, cache), smallest)
     finally:
         tracemalloc.stop()
-    return {name: sorted(line for line, count in counts.items() if count >= len(x) - 1)
-            for name, counts in (("forward", forward), ("backward", backward))}
+    return {"forward": forward, "backward": backward}
 
 
 def _count_allocations(function, smallest):

@@ -42,7 +42,7 @@ def rows_of(entrants, times, extra):
             "name": entrant.name,
             **{part: statistics.median(mine[part]) if part in mine else None
                for part in ("forward", "backward", "total", "iteration")},
-            "to_products": ratio(products_name(entrant.cell)) if entrant.kind != "products" else None,
+            "to_products": ratio(products_name(entrant.cell)) if entrant.name != products_name(entrant.cell) else None,
             "to_plain_lstm": ratio(PLAIN_LSTM) if "lstm" in entrant.cell and entrant.name != PLAIN_LSTM else None,
             "to_best_peer": ratio(best) if entrant.cell == "bnlstm" else None,
             "iteration_to_total": median_ratio(mine["iteration"], mine["total"]) if "iteration" in mine else None,

@@ -1,5 +1,6 @@
 """`minibn bench`: the plan, the turns, and everything that was found as one dict."""
 
+import json
 import os
 from contextlib import contextmanager
 from functools import partial
@@ -17,7 +18,7 @@ from minibn.bench.timing import alternate
 from minibn.bench.workers import LocalWorker, ProcessWorker, available_cores
 from minibn.errors import check_choice, check_sizes
 from minibn.layers.checks import check_dtype
-from minibn.studies.output import save_figure, write_numbers
+from minibn.studies.output import save_figure
 
 
 class Plan(NamedTuple):
@@ -40,7 +41,7 @@ PLANS = {
 
 
 def run_bench(mode="quick", shapes=None, cells=tuple(CELLS), device="cpu", dtype="float32", threads=None, rounds=None,
-              json=None, plot=None, show=None, say=None, isolate=True, plan=None):
+              json_path=None, plot_path=None, show=None, say=None, isolate=True, plan=None):
     """Measure on this machine.
 
     Parameters
@@ -56,7 +57,7 @@ def run_bench(mode="quick", shapes=None, cells=tuple(CELLS), device="cpu", dtype
         Of every entrant; by default OMP_NUM_THREADS, or as many as there are cores.
     rounds : int, optional
         Instead of the mode's.
-    json, plot : path-like, optional
+    json_path, plot_path : path-like, optional
         Where the numbers and the scaling picture go.
     show : callable, optional
         Is given each part of the text as soon as it is known; ``"\\n\\n"`` joins them to `report_text`.
@@ -70,7 +71,7 @@ def run_bench(mode="quick", shapes=None, cells=tuple(CELLS), device="cpu", dtype
     Returns
     -------
     dict
-        What `json` holds: "machine", "settings", "tables" (times of every round, rows with medians and ratios),
+        What the JSON file holds: "machine", "settings", "tables" (times of every round, rows with medians and ratios),
         "memory", "scaling". `minibn.bench.report_text` makes it readable.
 
     Raises
@@ -87,7 +88,7 @@ def run_bench(mode="quick", shapes=None, cells=tuple(CELLS), device="cpu", dtype
     threads = int(os.environ.get("OMP_NUM_THREADS") or available_cores()) if threads is None else threads
     _check(shapes, cells, dtype, rounds, threads)
     to_device(np.zeros(1), device)                       # no GPU: say so now
-    for path in filter(None, (json, plot)):
+    for path in filter(None, (json_path, plot_path)):
         Path(path).parent.mkdir(parents=True, exist_ok=True)
     show, say = show or _ignore, say or _ignore
     dtype = str(np.dtype(dtype))
@@ -108,12 +109,23 @@ def run_bench(mode="quick", shapes=None, cells=tuple(CELLS), device="cpu", dtype
             show(memory_text(report["memory"][-1]))
     report["scaling"] = _scaling(start, Setting(plan.scaling_base, dtype, device), cells, plan, say)
     show(scaling_text(report["scaling"]))
-    if json:
-        write_numbers(json, report)
-    if plot:
-        save_figure(plot, *(partial(scaling.plot_axis, report["scaling"], axis) for axis in scaling.AXES),
+    if json_path:
+        _write(json_path, report)
+    if plot_path:
+        save_figure(plot_path, *(partial(scaling.plot_axis, report["scaling"], axis) for axis in scaling.AXES),
                     size=(5.2, 4.2))
     return report
+
+
+def _write(path, report):
+    """Every digit of every time, so that whoever reads it finds the same medians; one line per table."""
+    def text(value):
+        if isinstance(value, list):
+            return "[\n" + ",\n".join(map(json.dumps, value)) + "\n]"
+        return json.dumps(value)
+
+    lines = [f"{json.dumps(key)}: {text(value)}" for key, value in report.items()]
+    Path(path).write_text("{\n" + ",\n".join(lines) + "\n}\n", encoding="utf-8")
 
 
 def _ignore(text):
