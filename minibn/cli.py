@@ -248,7 +248,7 @@ def _add_bench(commands):
         action="store_const",
         const="full",
         default=argparse.SUPPRESS,
-        help="the shapes of the paper's experiments, more rounds: many minutes, on an otherwise idle machine",
+        help="the shapes of the paper's experiments, more rounds: many minutes and 10 GB of memory, on an idle machine",
     )
     parser.add_argument(
         "--shape",

@@ -8,6 +8,7 @@ from unittest import mock
 
 import numpy as np
 import pytest
+import strict_cupy
 
 import minibn
 from minibn.bench import PLANS, peers, report_text, run_bench, scaling, timing, workers
@@ -344,6 +345,34 @@ def test_everything_in_this_process(monkeypatch, tmp_path):
         recomputed = statistics.median(again["tables"][0]["times"][row["name"]]["total"])
         assert recomputed == pytest.approx(row["total"], rel=1e-5)
     assert (tmp_path / "scaling.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_everything_on_a_stand_in_for_a_gpu(monkeypatch):
+    """It refuses to mix NumPy and CuPy; its events count a second for each mark. That nothing was measured is plain."""
+    cupy = strict_cupy.install(monkeypatch)
+    without_peers(monkeypatch)
+    monkeypatch.setattr(timing, "MINIMUM_SECONDS", 0)
+    marks = iter(range(10**6))
+
+    class Event:
+        def record(self):
+            self.time = next(marks)
+
+        def synchronize(self):
+            assert self.time >= 0
+
+    properties = {"name": b"a stand-in"}
+    for name, value in {"Event": Event, "get_elapsed_time": lambda start, end: 1e3 * (end.time - start.time),
+                        "Device": lambda: mock.Mock(id=0),
+                        "runtime": mock.Mock(getDeviceProperties=lambda index: properties)}.items():
+        monkeypatch.setattr(cupy.cuda, name, value, raising=False)
+    report = run_bench(plan=TINY_PLAN, cells=["lstm", "bnlstm"], device="cuda", isolate=False, threads=1)
+    assert "a stand-in" in report_text(report) and report["memory"] == []
+    rows = {row["name"]: row for row in report["tables"][0]["rows"]}
+    assert {"products of an LSTM, fused", "BN-LSTM, equations"} <= set(rows)
+    for row in rows.values():
+        assert (row["forward"], row["backward"]) == (1, 1), row["name"]
+        assert row["iteration"] in (None, 1)
 
 
 def test_processes_answer_fail_and_end():

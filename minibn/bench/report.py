@@ -8,6 +8,10 @@ from minibn.bench.timing import median_ratio
 
 HEADINGS = ("", "forward", "backward", "both", "/ products", "/ nn.LSTM", "/ best BN-LSTM peer", "iteration",
             "/ both", "memory")
+LEGEND = ("A ratio is the median of the rounds' ratios. iteration: batch, forward, loss, backward, clipping, RMSProp. "
+          "memory: ")
+MEMORY = {"cpu": "at most, beyond what the process had before its first run.",
+          "cuda": "what the library has taken of the GPU's, at most."}
 
 
 def rows_of(entrants, times, extra):
@@ -73,11 +77,13 @@ def header_text(report):
     machine, settings = report["machine"], report["settings"]
     where = f", {machine['gpu']}" if machine["gpu"] else ""
     versions = ", ".join(f"{name} {text}" for name, text in machine["versions"].items())
-    lines = [f"{machine['processor']}, {machine['cores']} cores, {machine['threads']} threads{where}; "
-             f"{machine['system']}, Python {machine['python']}",
+    threads = f"{machine['threads']} thread{'s' * (machine['threads'] != 1)}"
+    lines = [f"{machine['processor']}, {machine['cores']} cores, {threads}{where}; {machine['system']}, "
+             f"Python {machine['python']}",
              f"{versions}; BLAS of NumPy: {machine['blas']}",
              f"{machine['date']}, {settings['dtype']} on {settings['device']}, medians of {settings['rounds']} "
-             "alternating rounds, milliseconds"]
+             "alternating rounds, milliseconds",
+             LEGEND + MEMORY[settings["device"]]]
     if machine["load"] is not None and machine["load"] > 0.5:
         lines.append(f"The machine was not idle before it began (load {machine['load']:.1f}): trust the ratios, "
                      "not the times.")
