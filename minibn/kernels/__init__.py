@@ -45,7 +45,7 @@ def _table(x):
     if array_module(x) is np:
         return CELLS
     try:
-        from minibn.kernels import cuda
+        from minibn.kernels.cuda import CELLS as on_device
     except ImportError as error:
         raise ValueError("engine: 'kernels' has no kernels for CuPy arrays here; use engine='equations'") from error
-    return cuda.CELLS
+    return on_device

@@ -5,7 +5,7 @@ size 4H has to be. Kept for the backward, besides the input (see `minibn.kernels
 
     h, c    (T + 1, N, H)       h_0 .. h_T, c_0 .. c_T
     a       (T, N, 4H)          W_h h_{t-1}, centred (as it is, where the statistics were given)
-    u       (T, N, 4H)          the tanh of all gates (see `minibn.kernels.gates`)
+    u       (T, 4, N, H)        the tanh of all gates (see `minibn.kernels.gates`)
     h_mean  (T, H)              of h_{t-1} itself
     and rows (T, G) of the statistics.
 """
@@ -31,8 +31,9 @@ def forward(call):
     x_term = InputForward(source, p["b"], pre)
     W_h, gamma_h, gamma_c, beta_c = p["W_h"], p["gamma_h"] * pre, p["gamma_c"], p["beta_c"]
     h, c = scratch(dtype, (T + 1, N, H), (T + 1, N, H))
-    a, u = scratch(dtype, (T, N, G), (T, N, G))
-    gate, centred, squared = scratch(dtype, (N, G), (N, H), (N, H))
+    a, u = scratch(dtype, (T, N, G), (T, 4, N, H))
+    tilde, scaled, fio, centred, squared = scratch(dtype, (N, G), (N, G), (3, N, H), (N, H), (N, H))
+    (f, i, o), tilde_by_gate = fio, gates.by_gate(tilde)
     h[0], c[0] = h_0, c_0
     h_mean = np.empty((T, H), dtype)
     if given is None:
@@ -42,25 +43,24 @@ def forward(call):
         (mean_h, h_variance), (c_mean, c_variance) = ([values[:, 0] for values in given[term]] for term in "hc")
         scale_h, scale_c = gamma_h / np.sqrt(h_variance + eps), gamma_c / np.sqrt(c_variance + eps)
         offsets = -mean_h * scale_h
-    f, i, o, _ = gates.blocks(gate)
     for t in range(T):
         a_t, u_t, h_t, c_t = a[t], u[t], h[t + 1], c[t + 1]
         if given is None:
             examples.centre(t, h[t], h_mean[t], centred)
             np.matmul(centred, W_h, out=a_t)
-            np.square(a_t, out=gate)
-            np.dot(examples.weight[t], gate, out=h_variance[t])
+            np.square(a_t, out=scaled)
+            np.dot(examples.weight[t], scaled, out=h_variance[t])
             scale_of(gamma_h, h_variance[t], eps, out=s_h)
         else:
             np.matmul(h[t], W_h, out=a_t)
             s_h, s_c, offset = scale_h[t], scale_c[t], offsets[t]
-        x_term.write(t, offset, out=u_t)
-        np.multiply(a_t, s_h, out=gate)
-        np.add(u_t, gate, out=u_t)
-        np.tanh(u_t, out=u_t)
-        gates.open_gates(u_t, gate)
+        x_term.write(t, offset, out=tilde)
+        np.multiply(a_t, s_h, out=scaled)
+        np.add(tilde, scaled, out=tilde)
+        np.tanh(tilde_by_gate, out=u_t)
+        gates.open_gates(u_t, fio)
         np.multiply(f, c[t], out=c_t)
-        np.multiply(i, u_t[:, 3 * H:], out=squared)
+        np.multiply(i, u_t[3], out=squared)
         np.add(c_t, squared, out=c_t)
         if given is None:
             examples.centre(t, c_t, c_mean[t], centred)
@@ -84,8 +84,8 @@ def backward(dh, call, stored):
     """Back-propagation through time, and through every batch statistic."""
     h, c, a, u, h_mean, source = (stored.arrays[name] for name in ("h", "c", "a", "u", "h_mean", "source"))
     p, eps, given = call.params, call.eps, call.given
-    T, N, G = u.shape
-    H, dtype = G // 4, u.dtype
+    T, N, G = a.shape
+    H, dtype = G // 4, a.dtype
     examples, post = Examples(T, N, dtype, call.mask), gates.per_unit(gates.POST, H, dtype)
     x_term = InputBackward(source, call, examples, post)
     W_h, gamma_h, gamma_c, beta_c = p["W_h"], p["gamma_h"] * post, p["gamma_c"], p["beta_c"]
@@ -99,9 +99,9 @@ def backward(dh, call, stored):
     r_h, r_c = s_h * inv_h ** 2 * share, s_c * inv_c ** 2 * share
     m_c = s_c * share
     e_a, e_c, e_1 = np.empty((T, G), dtype), np.empty((T, H), dtype), np.empty((T, H), dtype)
-    gate, slope, centred, tanh_c, dc_term, dc, dh_t, kept_h, kept_c = scratch(
-        dtype, (N, G), (N, G), *[(N, H)] * 7)
-    f, i, o, _ = gates.blocks(gate)
+    product, fio, slope, du, centred, tanh_c, dc_term, dc, dh_t, kept_h, kept_c = scratch(
+        dtype, (N, G), (3, N, H), (4, N, H), (4, N, H), *[(N, H)] * 7)
+    (f, i, o), (df, di, do, dg) = fio, du
     row_h, row_c = np.empty(G, dtype), np.empty(H, dtype)
     ones = examples.ones
     dc.fill(0)
@@ -109,11 +109,10 @@ def backward(dh, call, stored):
     for t in reversed(range(T)):
         u_t, a_t = u[t], a[t]
         e = gradient.drows_of(t)
-        df, di, do, dg = gates.blocks(e)
         np.add(dh_t, dh[t], out=dh_t)
         examples.hold_back(t, dh_t, kept_h)
         examples.hold_back(t, dc, kept_c)
-        gates.open_gates(u_t, gate)
+        gates.open_gates(u_t, fio)
         gates.slopes(u_t, slope)
         # Eq. 8
         examples.subtract(t, c[t + 1], c_mean[t], out=centred)
@@ -138,19 +137,19 @@ def backward(dh, call, stored):
         np.add(dc, dc_term, out=dc)
         # Eq. 7
         np.multiply(dc, c[t], out=df)
-        np.multiply(dc, u_t[:, 3 * H:], out=di)
+        np.multiply(dc, u_t[3], out=di)
         np.multiply(dc, i, out=dg)
         np.multiply(dc, f, out=dc)
-        np.multiply(e, slope, out=e)
+        np.multiply(du, slope, out=gates.by_gate(e))
         # Eq. 6
         x_term.collect(t, e)
-        np.multiply(e, a_t, out=slope)
-        np.dot(ones, slope, out=e_a[t])
+        np.multiply(e, a_t, out=product)
+        np.dot(ones, product, out=e_a[t])
         np.multiply(e, s_h[t], out=e)
         if given is None:
             np.multiply(r_h[t], e_a[t], out=row_h)
-            np.multiply(a_t, row_h, out=slope)
-            np.subtract(e, slope, out=e)
+            np.multiply(a_t, row_h, out=product)
+            np.subtract(e, product, out=e)
             examples.subtract(t, h[t], h_mean[t], out=gradient.rows_of(t))
         np.matmul(e, W_h.T, out=dh_t)
         if given is None:
@@ -159,9 +158,8 @@ def backward(dh, call, stored):
         examples.pass_on(dc, kept_c)
         if chunk := gradient.chunk(t, T):
             gradient.add(*chunk)
-    sums = x_term.sums[:, -1]
     if given is not None:
-        e_a -= stored.statistics["h"].mean * sums
+        e_a -= stored.statistics["h"].mean * x_term.sums
     dx, grads = x_term.finish()
     return dx, (dh_t, dc), {
         **grads, "W_h": gradient.total, "gamma_h": (inv_h * e_a).sum(axis=0) * post,

@@ -95,6 +95,6 @@ def backward(dh, call, stored):
         if chunk := gradient.chunk(t, T):
             gradient.add(*chunk)
     if given is not None:
-        e_a -= mean * x_term.sums[:, -1]
+        e_a -= mean * x_term.sums
     dx, grads = x_term.finish()
     return dx, (dh_t,), {**grads, "W_h": gradient.total, "gamma_h": (inv_std * e_a).sum(axis=0)}

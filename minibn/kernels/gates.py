@@ -3,7 +3,7 @@ r"""The four gates of an LSTM as one tanh.
     sigma(z) = 1/2 tanh(z/2) + 1/2
 
 so with the pre-activations of f, i, o halved (the halves are folded into weights, gammas and biases) one tanh over
-the whole (N, 4H) block serves all gates:
+all of (N, 4H) serves all gates:
 
     u = tanh(PRE * tilde),    f, i, o = u/2 + 1/2,    g = u
 
@@ -21,16 +21,19 @@ def per_unit(factors, H, dtype):
     return np.repeat(np.array(factors, dtype=dtype), H)
 
 
-def blocks(a):
-    """The blocks f, i, o, g (N, H) of an array (N, 4H)."""
-    H = a.shape[1] // 4
-    return a[:, :H], a[:, H:2 * H], a[:, 2 * H:3 * H], a[:, 3 * H:]
+def by_gate(a):
+    """A view (4, N, H) of the pre-activations (N, 4H).
+
+    Products want (N, 4H); everything between two products is a third faster on arrays (4, N, H), where each gate
+    is contiguous. The change from one to the other is made by the tanh, and by the last product of the backward.
+    """
+    return a.reshape(len(a), 4, -1).transpose(1, 0, 2)
 
 
-def open_gates(u, gate):
-    """gate = u/2 + 1/2 for all four blocks: contiguous memory, which is faster than leaving g out."""
-    np.multiply(u, 0.5, out=gate)
-    np.add(gate, 0.5, out=gate)
+def open_gates(u, gates):
+    """f, i, o = u/2 + 1/2, into `gates` (3, N, H)."""
+    np.multiply(u[:3], 0.5, out=gates)
+    np.add(gates, 0.5, out=gates)
 
 
 def slopes(u, slope):

@@ -21,6 +21,8 @@ from minibn.kernels import workspace
 from minibn.kernels.stacked import dense
 from minibn.statistics import Statistics
 
+CHUNK_ELEMENTS = 2 ** 15        # of the (steps, D, G) arrays of the backward: many steps at once where D is small
+
 
 class NormalizedInput:
     """The input term of a sequence with its batch norm, and the bias of the sum of the terms.
@@ -101,50 +103,78 @@ class InputForward:
 
 
 class InputBackward:
-    """Takes the gradient of the pre-activations step by step; `scale` times what it is given is the true one."""
+    """Takes the gradient of the pre-activations step by step; `scale` times what it is given is the true one.
+
+    Attributes
+    ----------
+    sums : ndarray of shape (T, G)
+        Of what was given, over the examples.
+    """
 
     def __init__(self, source, call, examples, scale):
         self.source, self.scale = source, scale
         self.rows, self.W_x = source.rows, source.W_x
-        self.given, self.per_sequence = not source.centred, source.per_sequence
-        self.mean = source.statistics.mean
         T, N, K = self.rows.shape
-        D, G = self.W_x.shape
-        dtype = self.rows.dtype
+        (D, G), dtype = self.W_x.shape, self.rows.dtype
         self.s = source.inv_std * source.gamma                                  # (T or 1, G)
         self.s_scaled = self.s * scale
-        if not self.given:
-            self.weight = source.weights(examples)                              # (T, 1, N)
-            self.C = np.swapaxes(self.rows[..., :D] * np.swapaxes(self.weight, 1, 2), 1, 2) @ self.rows[..., :D]
-            if self.per_sequence:
-                self.C = self.C.sum(axis=0, keepdims=True)                      # (T or 1, D, D)
-        self.sums = np.zeros((T, K, G), dtype)                                  # [xc, 1]^T e
+        self.weight = source.weights(examples) if source.centred else None      # (T, 1, N)
+        self.sums = np.empty((T, G), dtype)
         self.dx = None if call.x.ndim == 2 else np.empty((T, N, D), dtype)
         self.W_scaled = workspace.empty((D, G), dtype)
+        self.steps = 1 if source.per_sequence else min(T, max(1, CHUNK_ELEMENTS // (D * G)))
+        self.P, self.product = (workspace.empty((self.steps, D, G), dtype) for _ in range(2))
+        self.total = workspace.zeros((1, D, G), dtype) if source.per_sequence else None
+        self.dW_x, self.dgamma_x, self.row = np.zeros((D, G), dtype), np.zeros(G, dtype), np.empty(G, dtype)
 
     def collect(self, t, e):
-        """Take e (N, G) of step t."""
-        np.matmul(self.rows[t].T, e, out=self.sums[t])
+        """Take e (N, G) of step t; steps must come in descending order."""
+        D, k = len(self.W_x), t % self.steps
+        P = self.P[k]
+        if D == 1:                                                              # two products with a vector are faster
+            np.dot(self.rows[t, :, 0], e, out=P[0])
+        else:
+            np.matmul(self.rows[t, :, :D].T, e, out=P)
+        np.dot(self.rows[t, :, D], e, out=self.sums[t])
         if self.dx is not None:
             np.multiply(self.W_x, self.s_scaled[t if len(self.s) > 1 else 0], out=self.W_scaled)
             np.matmul(e, self.W_scaled.T, out=self.dx[t])
+        if self.total is not None:
+            np.add(self.total, self.P, out=self.total)
+        elif k == 0:
+            steps = slice(t, min(t + self.steps, len(self.rows)))
+            at = steps if len(self.s) > 1 else slice(0, 1)
+            self._through_statistics(steps, at, self.P[:steps.stop - t], self.sums[steps] * self.scale)
 
     def finish(self):
         """dx (T, N, D), and the gradients of W_x, gamma_x and b."""
-        W_x, inv_std, D = self.W_x, self.source.inv_std, len(self.W_x)
-        sums = self.sums * self.scale
-        db = sums[:, D].sum(axis=0)
-        if len(self.s) == 1:
-            sums = sums.sum(axis=0, keepdims=True)
-        P, S = sums[:, :D], sums[:, D]                                          # (T or 1, D, G), (T or 1, G)
-        s, e_hat = self.s, inv_std * ((W_x * P).sum(axis=1) - (self.mean * S if self.given else 0))
-        dW_x = s[:, None] * P
-        if not self.given:
-            q = inv_std * e_hat                                                 # (T or 1, G)
-            dW_x -= (s * q)[:, None] * (self.C @ W_x)
+        if self.total is not None:
+            everything = slice(0, len(self.rows))
+            sums = self.sums.sum(axis=0, keepdims=True) * self.scale
+            self._through_statistics(everything, slice(0, 1), self.total, sums)
+        db = self.sums.sum(axis=0) * self.scale
+        return self.dx, {"W_x": self.dW_x, "gamma_x": self.dgamma_x, "b": db}
+
+    def _through_statistics(self, steps, at, P, S):
+        """Add to the gradients what a range of steps gives, whose statistics are the rows `at`."""
+        source, W_x, product = self.source, self.W_x, self.product[:len(P)]
+        inv_std, s = source.inv_std[at], self.s[at]
+        np.multiply(P, self.scale, out=P)
+        np.multiply(P, W_x, out=product)
+        e_hat = product.sum(axis=1) if source.centred else product.sum(axis=1) - source.statistics.mean[at] * S
+        e_hat *= inv_std                                                        # sum_n e x_hat
+        np.multiply(P, s[:, None], out=P)
+        if source.centred:
+            xc, weight = self.rows[steps, :, :-1], np.swapaxes(self.weight[steps], 1, 2)
+            C = np.swapaxes(xc * weight, 1, 2) @ xc
+            if len(P) < len(C):
+                C = C.sum(axis=0, keepdims=True)
+            q = (s * inv_std * e_hat)[:, None]
+            np.matmul(C, W_x, out=product)
+            np.multiply(product, q, out=product)
+            np.subtract(P, product, out=P)
             if self.dx is not None:
-                weight = np.swapaxes(self.weight, 1, 2)                         # (T, N, 1)
-                through_variance = (W_x * (s * q)[:, None]) @ W_x.T             # (T or 1, D, D)
-                through_mean = ((s * S) @ W_x.T)[:, None]                       # (T or 1, 1, D)
-                self.dx -= weight * (through_mean + self.rows[..., :D] @ through_variance)
-        return self.dx, {"W_x": dW_x.sum(axis=0), "gamma_x": e_hat.sum(axis=0), "b": db}
+                np.multiply(W_x, q, out=product)
+                self.dx[steps] -= weight * (((s * S) @ W_x.T)[:, None] + xc @ (product @ W_x.T))
+        np.add(self.dW_x, P.sum(axis=0, out=self.W_scaled), out=self.dW_x)
+        np.add(self.dgamma_x, e_hat.sum(axis=0), out=self.dgamma_x)

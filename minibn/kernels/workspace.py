@@ -31,7 +31,7 @@ class _Block:
 class Store:
     """Blocks of memory that nobody uses, by their size.
 
-    What is kept never makes the total larger than the most that was ever in use at once.
+    What is kept never makes the total larger than the most that was ever in use at once and an eighth.
     """
 
     def __init__(self):
@@ -67,15 +67,15 @@ class Store:
         self.kept, self.most_in_use = 0, self.in_use
 
     def _make_room(self, size):
-        """Drop free blocks until the new one does not raise the total above what was in use at once."""
+        """Drop free blocks until the new one does not raise the total above what was in use, and an eighth."""
         for blocks in list(self._free.values()):
-            while blocks and self.in_use + self.kept + size > self.most_in_use:
+            while blocks and self.in_use + self.kept + size > 1.125 * self.most_in_use:
                 self.kept -= blocks.pop().size
 
 
 def _size_class(needed):
-    """`needed` rounded up to four significant bits: blocks serve sizes up to an eighth smaller."""
-    step = 1 << max(0, needed.bit_length() - 4)
+    """`needed` rounded up to six significant bits: blocks serve sizes up to a thirtieth smaller."""
+    step = 1 << max(0, needed.bit_length() - 6)
     return -(-needed // step) * step
 
 
