@@ -64,7 +64,8 @@ def mean_of_repeats(run, repeats):
 def alternate(workers, rounds, say=None):
     """Let the workers take turns: A B C A B C ...
 
-    The first round is not counted: it warms up, and its times say how often a short entrant is repeated per turn.
+    Two rounds more are not counted. The first warms up (and compiles, where something is compiled); the times of the
+    second say how often a short entrant is repeated per turn.
 
     Parameters
     ----------
@@ -82,20 +83,20 @@ def alternate(workers, rounds, say=None):
         name -> what went wrong; such an entrant has no times.
     """
     times, failures, repeats = {name: {} for name in workers}, {}, {}
-    for turn in range(rounds + 1):
+    for turn in range(-1, rounds + 1):
         if say:
-            say(f"round {turn} of {rounds}" if turn else "warming up")
+            say(f"round {turn} of {rounds}" if turn > 0 else "warming up")
         for name, worker in workers.items():
             if name in failures:
                 continue
             time.sleep(SETTLE_SECONDS)
             try:
-                measured = worker.measure(repeats.get(name, 1))
+                measured = worker.measure(repeats[name] if turn > 0 else 1)
             except RuntimeError as error:
                 failures[name] = str(error)
                 del times[name]
                 continue
-            if turn == 0:
+            if turn < 1:
                 wanted = math.ceil(MINIMUM_SECONDS / max(sum(measured.values()), 1e-9))
                 repeats[name] = min(max(wanted, 1), MOST_REPEATS)
                 continue
