@@ -1,6 +1,7 @@
 """`minibn bench`: turns, medians, ratios, memory, text. Nothing here depends on how long anything took."""
 
 import json
+import signal
 import statistics
 import sys
 from pathlib import Path
@@ -384,9 +385,10 @@ def test_everything_on_a_stand_in_for_a_gpu(monkeypatch):
 
 
 def test_processes_answer_fail_and_end():
-    setting = Setting((3, 4, 1, 3))
+    setting, interrupt = Setting((3, 4, 1, 3)), signal.getsignal(signal.SIGINT)
     broken = Entrant("broken", "minibn", "lstm", "no such engine")
     good, bad = (workers.ProcessWorker(entrant, setting, 1) for entrant in (EQUATIONS["lstm"], broken))
+    assert signal.getsignal(signal.SIGINT) is interrupt   # deaf is who was started, not who starts
     try:
         with pytest.raises(RuntimeError, match="no such engine"):
             bad.wait()

@@ -1,6 +1,5 @@
 """How the time of forward plus backward grows with T, with N and with H, one of them at a time."""
 
-import math
 import statistics
 
 import numpy as np
@@ -102,18 +101,22 @@ def line_deviation(sizes, seconds):
 
 def plot_axis(found, axis, ax):
     """Draw one panel: time against size, both logarithmic, and the slope of a time proportional to the size."""
+    from matplotlib.ticker import LogLocator, StrMethodFormatter
+
     data = found[axis]
-    for name, seconds in data["seconds"].items():
-        ax.loglog(data["sizes"], seconds, marker="o", label=name)
-    if data["seconds"]:
-        middle = math.sqrt(data["sizes"][0] * data["sizes"][-1])
-        height = 0.7 * min(seconds[0] for seconds in data["seconds"].values()) / data["sizes"][0] * middle
-        ax.loglog(data["sizes"], [height * size / middle for size in data["sizes"]], color="0.5", linestyle=":",
-                  label="proportional")
-    ax.set_xticks(data["sizes"], [str(size) for size in data["sizes"]])
+    sizes = data["sizes"]
+    curves = {name: [1e3 * value for value in seconds] for name, seconds in data["seconds"].items()}
+    for name, values in curves.items():
+        ax.loglog(sizes, values, marker="o", label=name)
+    if curves:
+        lowest = 0.7 * min(values[0] for values in curves.values())
+        ax.loglog(sizes, [lowest * size / sizes[0] for size in sizes], color="0.5", linestyle=":", label="proportional")
+    ax.set_xticks(sizes, [str(size) for size in sizes])
+    ax.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    ax.yaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
     ax.minorticks_off()
     ax.set_xlabel(LABELS[axis])
-    ax.set_ylabel("forward + backward, seconds")
-    rest = ", ".join(f"{name} = {size}" for name, size in zip("TNDH", found["base"], strict=True) if name != axis)
-    ax.set_title(rest)
+    ax.set_ylabel("forward + backward, milliseconds")
+    ax.set_title(", ".join(f"{name} = {size}" for name, size in zip("TNDH", found["base"], strict=True)
+                           if name != axis))
     ax.legend()

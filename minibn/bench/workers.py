@@ -2,6 +2,7 @@
 
 import os
 import signal
+import threading
 from contextlib import contextmanager
 from multiprocessing import get_context
 
@@ -48,7 +49,7 @@ class ProcessWorker(LocalWorker):
         context = get_context("spawn")
         self.connection, theirs = context.Pipe()
         self.process = context.Process(target=_serve, args=(theirs, entrant, setting, threads), daemon=True)
-        with _environment(threads, setting.device):
+        with _environment(threads, setting.device), _deaf_children():
             self.process.start()
         theirs.close()
         self.waiting, self.device = True, setting.device
@@ -73,12 +74,10 @@ class ProcessWorker(LocalWorker):
             self.before = self._receive()
 
     def close(self):
-        """End the process."""
-        self.connection.close()                       # it stops when there is nobody to listen to
-        self.process.join(timeout=2)
-        if self.process.is_alive():
-            self.process.kill()
-            self.process.join()
+        """End the process; it has nothing to put in order."""
+        self.connection.close()
+        self.process.kill()
+        self.process.join()
 
     def _exchange(self, message):
         try:
@@ -105,7 +104,6 @@ class ProcessWorker(LocalWorker):
 
 def _serve(connection, entrant, setting, threads):
     """The other side of `ProcessWorker`: builds, then answers until the connection is closed."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)      # Ctrl-C is the parent's affair; it closes the connection
     _use_cores(threads)
     try:
         built = _or_runtime_error(build, entrant, setting)
@@ -143,6 +141,19 @@ def _use_cores(threads):
     """Where the system can do that: as many cores as threads. XLA has no other setting for it."""
     if hasattr(os, "sched_setaffinity") and threads < available_cores():
         os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:threads])
+
+
+@contextmanager
+def _deaf_children():
+    """Processes started here inherit that Ctrl-C is none of their business: the parent ends them."""
+    if threading.current_thread() is not threading.main_thread():            # elsewhere signals cannot be set
+        yield
+        return
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 @contextmanager
