@@ -57,8 +57,7 @@ def backward(dh, call, stored):
     T, _, N, H = u.shape
     G, K, dtype = 4 * H, rows.shape[2], u.dtype
     examples = Examples(T, N, dtype, call.mask)
-    post = gates.per_unit(gates.POST, H, dtype)
-    W_h, W_x = p["W_h"] * post, p["W_x"] * post
+    W_h, W_x = weights[:H], weights[H:-1]
     gradient = WeightGradient(T, N, K, G, dtype, rows[:T])
     dx = None if call.x.ndim == 2 else np.empty(call.x.shape, dtype)
     fio, slope, du, tanh_c, dc_term, dc, dh_t, kept_h, kept_c = scratch(
@@ -74,6 +73,8 @@ def backward(dh, call, stored):
         examples.hold_back(t, dc, kept_c)
         gates.open_gates(u[t], fio)
         gates.slopes(u[t], slope)
+        # With this the gradient of tilde is PRE/2 times `dtilde` for all gates, and the weights have PRE in them.
+        np.multiply(slope[3], 2, out=slope[3])
         if "beta_c" in p:
             np.add(c[t + 1], p["beta_c"], out=tanh_c)
             np.tanh(tanh_c, out=tanh_c)
@@ -93,13 +94,16 @@ def backward(dh, call, stored):
         np.multiply(dc, f, out=dc)
         np.multiply(du, slope, out=gates.by_gate(dtilde))
         np.matmul(dtilde, W_h.T, out=dh_t)
+        np.multiply(dh_t, 0.5, out=dh_t)
         examples.pass_on(dh_t, kept_h)
         examples.pass_on(dc, kept_c)
         if chunk := gradient.chunk(t, T):
             drows = gradient.add(*chunk)
             if dx is not None:
                 np.matmul(drows, W_x.T, out=dx[slice(*chunk)].reshape(len(drows), -1))
-    grads = unstack_gradient(gradient.total, H, post)
+    if dx is not None:
+        np.multiply(dx, 0.5, out=dx)
+    grads = unstack_gradient(gradient.total, H, 0.5 * gates.per_unit(gates.PRE, H, dtype))
     if "beta_c" in p:
         grads["beta_c"] = dbeta_c
     return dx, (dh_t, dc), grads

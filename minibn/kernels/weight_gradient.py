@@ -4,7 +4,8 @@ import numpy as np
 
 from minibn.kernels import workspace
 
-LEAST_ROWS = 1024       # of one product: enough for BLAS to run at full speed
+ROWS = 1024                 # of one product, at least: more would take more memory, and hardly less time
+PRODUCT = 2 ** 21           # elements of what is added at once: the other limit on memory
 
 
 class WeightGradient:
@@ -20,14 +21,13 @@ class WeightGradient:
     """
 
     def __init__(self, T, N, K, G, dtype, rows=None):
-        # Adding a chunk's product costs three passes over (K, G): at least as many rows as K make that cheap.
-        self.steps = min(T, -(-max(LEAST_ROWS, 2 * K) // N))
+        self.steps = min(T, -(-ROWS // N))
         self.N = N
         self.drows = workspace.empty((self.steps, N, G), dtype)
         self.rows, self.own = rows, None
         if rows is None:
             self.own = workspace.empty((self.steps, N, K), dtype)
-        self.product = workspace.empty((K, G), dtype)
+        self.product = workspace.empty((min(K, max(1, PRODUCT // G)), G), dtype)
         self.total = workspace.zeros((K, G), dtype)
 
     def drows_of(self, t):
@@ -43,9 +43,13 @@ class WeightGradient:
         return (t, min(t + self.steps, T)) if t % self.steps == 0 else None
 
     def add(self, start, end):
-        """Add the product of the steps start .. end - 1."""
+        """Add the product of the steps start .. end - 1; returns their gradients as rows ((end - start) * N, G)."""
         drows = self.drows[:end - start].reshape((end - start) * self.N, -1)
         rows = self.own[:end - start] if self.rows is None else self.rows[start:end]
-        np.matmul(rows.reshape(len(drows), -1).T, drows, out=self.product)
-        np.add(self.total, self.product, out=self.total)
+        columns = rows.reshape(len(drows), -1).T                      # (K, rows)
+        for first in range(0, len(columns), len(self.product)):
+            total = self.total[first:first + len(self.product)]
+            product = self.product[:len(total)]
+            np.matmul(columns[first:first + len(total)], drows, out=product)
+            np.add(total, product, out=total)
         return drows

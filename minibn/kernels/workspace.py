@@ -36,7 +36,18 @@ class Store:
 
     def __init__(self):
         self._free = {}         # size class in bytes -> list of memory blocks
-        self.in_use = self.kept = self.most_in_use = 0
+        self._lent = {}         # address of a block -> its size
+        self.most_in_use = 0
+
+    @property
+    def in_use(self):
+        """Bytes that are lent."""
+        return sum(list(self._lent.values()))
+
+    @property
+    def kept(self):
+        """Bytes that nobody uses."""
+        return sum(size * len(blocks) for size, blocks in list(self._free.items()))
 
     def empty(self, shape, dtype):
         """An uninitialised array, as `numpy.empty` gives it."""
@@ -47,30 +58,28 @@ class Store:
         size = _size_class(needed + ALIGNMENT)
         try:
             memory = self._free[size].pop()
-            self.kept -= size
         except (KeyError, IndexError):
             self._make_room(size)
             memory = np.empty(size, np.uint8)
-        self.in_use += size
+        self._lent[memory.ctypes.data] = size
         self.most_in_use = max(self.most_in_use, self.in_use)
         return np.asarray(_Block(self, memory, shape, dtype))
 
     def take_back(self, memory):
         """Keep a block for the next one who needs it."""
-        self.in_use -= memory.size
-        self.kept += memory.size
+        self._lent.pop(memory.ctypes.data)
         self._free.setdefault(memory.size, []).append(memory)
 
     def clear(self):
-        """Forget the free blocks."""
+        """Forget the free blocks, and how much was in use before."""
         self._free.clear()
-        self.kept, self.most_in_use = 0, self.in_use
+        self.most_in_use = self.in_use
 
     def _make_room(self, size):
         """Drop free blocks until the new one does not raise the total above what was in use, and an eighth."""
         for blocks in list(self._free.values()):
             while blocks and self.in_use + self.kept + size > 1.125 * self.most_in_use:
-                self.kept -= blocks.pop().size
+                blocks.pop()
 
 
 def _size_class(needed):
