@@ -109,8 +109,8 @@ def plot_axis(found, axis, ax):
     for name, values in curves.items():
         ax.loglog(sizes, values, marker="o", label=name)
     if curves:
-        lowest = 0.7 * min(values[0] for values in curves.values())
-        ax.loglog(sizes, [lowest * size / sizes[0] for size in sizes], color="0.5", linestyle=":", label="proportional")
+        slope = 0.6 * min(value / size for values in curves.values() for size, value in zip(sizes, values, strict=True))
+        ax.loglog(sizes, [slope * size for size in sizes], color="0.5", linestyle=":", label="proportional")
     ax.set_xticks(sizes, [str(size) for size in sizes])
     ax.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     ax.yaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
@@ -119,4 +119,6 @@ def plot_axis(found, axis, ax):
     ax.set_ylabel("forward + backward, milliseconds")
     ax.set_title(", ".join(f"{name} = {size}" for name, size in zip("TNDH", found["base"], strict=True)
                            if name != axis))
-    ax.legend()
+    if axis == AXES[0]:
+        ax.set_ylim(top=5 * ax.get_ylim()[1])            # room for the legend, which serves all panels
+        ax.legend(loc="upper left")
