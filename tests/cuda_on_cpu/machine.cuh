@@ -26,6 +26,12 @@ inline void start_copy(real* shared, const real* global) {
         cuda_on_cpu::running->copies.back().push_back([=] { *shared = *global; });
 }
 
+inline void start_wide_copy(real* shared, const real* global) {
+    if (reinterpret_cast<uintptr_t>(shared) % 16 || reinterpret_cast<uintptr_t>(global) % 16)
+        cuda_on_cpu::fail("a copy of 16 bytes that is not aligned");
+    for (size_t i = 0; i < 16 / sizeof(real); ++i) start_copy(&shared[i], &global[i]);
+}
+
 inline void end_of_copies() { cuda_on_cpu::running->copies.emplace_back(); }
 
 template <int STILL_ON_THE_WAY>

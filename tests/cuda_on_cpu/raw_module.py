@@ -7,6 +7,7 @@ beyond an array, or to one that is only read. The four files beside this are the
 """
 
 import ctypes
+import functools
 import hashlib
 import os
 import re
@@ -19,8 +20,10 @@ import numpy as np
 import strict_cupy
 
 HERE = Path(__file__).parent
+# The two options of the second line: a library keeps its variables to itself, though others have them under that name.
 COMPILER = ["g++", "-std=c++17", "-O1", "-shared", "-fPIC", "-Wall", "-Wextra", "-Werror", "-Wno-unknown-pragmas",
-            "-Wno-unused-parameter"]
+            "-fno-gnu-unique", "-Wl,-Bsymbolic"]
+SHARED_BYTES_UNASKED = 48 * 1024                # every device has as much
 GUARD = 256                                     # bytes before and behind each array
 MACHINE = Path(__file__).parents[2] / "minibn" / "kernels" / "cuda" / "machine.cuh"
 
@@ -45,7 +48,7 @@ def library(code, options):
     registered = "".join(f'static const bool {name}_added = cuda_on_cpu::add_kernel("{name}", {name});\n'
                          for name in names)
     text = "\n".join([parts[0], code, parts[2], registered])
-    key = hashlib.sha256((text + " ".join(options)).encode()).hexdigest()[:16]
+    key = hashlib.sha256((text + " ".join([*COMPILER, *options])).encode()).hexdigest()[:16]
     target = Path(Machine.folder) / f"{key}.so"
     if not target.exists():
         source = target.with_suffix(f".{os.getpid()}.cpp")
@@ -82,12 +85,12 @@ class RawKernel:
     def __init__(self, library, name, signature, real, cooperative):
         self._library, self.name, self._signature, self._real = library, name, signature, real
         self._cooperative = cooperative
-        self.max_dynamic_shared_size_bytes = 48 * 1024
+        self.max_dynamic_shared_size_bytes = SHARED_BYTES_UNASKED
 
     def __call__(self, grid, block, args, *, shared_mem=0):
         [blocks], [threads] = grid, block
-        assert 0 < blocks and 0 < threads <= 512 and threads % 32 == 0
-        assert shared_mem <= min(self.max_dynamic_shared_size_bytes, Machine.shared_bytes)
+        assert 0 < blocks and 0 < threads <= 256 and threads % 32 == 0
+        assert shared_mem <= min(self.max_dynamic_shared_size_bytes, max(Machine.shared_bytes, SHARED_BYTES_UNASKED))
         together = self.name.endswith("_sequence")
         if together:
             assert self._cooperative and blocks <= Machine.multiprocessors, "not all blocks are resident"
@@ -150,12 +153,21 @@ class Arrays:
                 assert np.array_equal(host.view(np.uint8), inside.view(np.uint8)), "an array only read was written"
 
 
+def _poisoned(empty, *args, **kwargs):
+    """New memory holds NaN, so that a number read before it is written shows."""
+    array = empty(*args, **kwargs)
+    if array.dtype.kind == "f":
+        array._host.fill(np.nan)
+    return array
+
+
 def install(monkeypatch, folder):
     """Make the stand-in for CuPy run kernels until the test ends; returns it."""
     cupy = strict_cupy.install(monkeypatch)
     Machine.folder = folder
     Machine.multiprocessors, Machine.shared_bytes, Machine.order, Machine.launches = 5, 227 * 1024, 0, []
     monkeypatch.setattr(cupy, "RawModule", RawModule, raising=False)
+    monkeypatch.setattr(cupy, "empty", functools.partial(_poisoned, cupy.empty))
     monkeypatch.setattr(cupy.cuda, "Device", lambda number=0: SimpleNamespace(attributes={
         "MultiProcessorCount": Machine.multiprocessors, "MaxSharedMemoryPerBlockOptin": Machine.shared_bytes}))
     monkeypatch.setattr(cupy.cuda.runtime, "getDevice", lambda: 0, raising=False)

@@ -7,10 +7,10 @@
 #include "machine.cuh"
 
 const int WARP = 32;
-const int MAX_THREADS = 512;
-const int TILE = 4;      // examples (and, where there are enough, columns) that one thread multiplies at a time
+const int MAX_THREADS = 256;
+const int QUAD = 4;      // neighbours that are read together
 
-struct alignas(TILE * sizeof(real)) Tile { real at[TILE]; };
+struct alignas(QUAD * sizeof(real)) Quad { real at[QUAD]; };
 
 // How the work is cut: see `plan` in launch.py, which chooses the numbers.
 struct Plan {
@@ -19,7 +19,8 @@ struct Plan {
     int split;          // blocks that share one product: each multiplies its part of the rows, for the units of all
     int rows;           // rows of the product in each part
     int chunk;          // rows in shared memory at a time
-    int examples;       // examples in shared memory at a time, a multiple of TILE
+    int examples;       // examples in shared memory at a time, a multiple of QUAD (of 2 QUAD where tile is 8)
+    int tile;           // columns that one thread multiplies: 1, 4 or 8; with 4 examples, or 8 where tile is 8
     int parts;          // threads that share one sum within a block
     int workspace;      // without shared memory for it: numbers of global memory for each block
 
@@ -30,17 +31,17 @@ struct Plan {
 };
 
 #define PLAN_ARGUMENTS                                                                                                 \
-    int N, int H, int units, int split, int rows, int chunk, int examples, int parts, int workspace
+    int N, int H, int units, int split, int rows, int chunk, int examples, int tile, int parts, int workspace
 #define PLAN                                                                                                           \
-    const Plan plan { N, H, units, split, rows, chunk, examples, parts, workspace }
+    const Plan plan { N, H, units, split, rows, chunk, examples, tile, parts, workspace }
 
-// Shared memory, handed out piece by piece; each piece starts where a Tile may start.
+// Shared memory, handed out piece by piece; each piece starts where a Quad may start.
 struct Pieces {
     real* next;
 
     __device__ real* take(int numbers) {
         real* piece = next;
-        next += (numbers + TILE - 1) / TILE * TILE;
+        next += (numbers + QUAD - 1) / QUAD * QUAD;
         return piece;
     }
 };
@@ -100,76 +101,122 @@ __device__ inline real dtanh(real y) { return 1 - y * y; }
 
 // ---- The recurrent product ----
 
-// Copy `count` examples of `rows` rows to shared memory; the places of examples beyond the last are zero.
-__device__ inline void stage(real* to, int examples, const real* from, size_t row_stride, int rows, int count) {
-    for (int i = threadIdx.x; i < rows * examples; i += blockDim.x) {
-        const int row = i / examples, n = i % examples;
-        if (n < count)
-            start_copy(&to[i], &from[row * row_stride + n]);
-        else
-            to[i] = 0;
+// NUMBERS neighbours from shared memory, four by four where there are as many.
+template <int NUMBERS>
+__device__ inline void read(real* to, const real* from) {
+    if (NUMBERS % QUAD == 0) {
+        #pragma unroll
+        for (int i = 0; i < NUMBERS; i += QUAD) {
+            const Quad quad = *reinterpret_cast<const Quad*>(&from[i]);
+            #pragma unroll
+            for (int j = 0; j < QUAD; ++j) to[i + j] = quad.at[j];
+        }
+    } else {
+        for (int i = 0; i < NUMBERS; ++i) to[i] = from[i];
     }
+}
+
+// Copy `count` examples of `rows` rows to shared memory; the places of examples beyond the last are zero.
+template <int WIDTH>
+__device__ void stage_by(real* to, int examples, const real* from, size_t row_stride, int rows, int count) {
+    const int pieces = examples / WIDTH;            // of a row; then the place of a thread's next piece, without dividing
+    const int row_step = blockDim.x / pieces, piece_step = blockDim.x % pieces;
+    int row = threadIdx.x / pieces, piece = threadIdx.x % pieces;
+    while (row < rows) {
+        const int n = piece * WIDTH;
+        real* place = &to[row * examples + n];
+        if (n >= count) {
+            for (int i = 0; i < WIDTH; ++i) place[i] = 0;
+        } else if (WIDTH == 1) {
+            start_copy(place, &from[row * row_stride + n]);
+        } else {
+            start_wide_copy(place, &from[row * row_stride + n]);
+        }
+        row += row_step;
+        piece += piece_step;
+        if (piece >= pieces) {
+            piece -= pieces;
+            ++row;
+        }
+    }
+}
+
+__device__ inline void stage(real* to, const Plan& plan, const real* from, size_t row_stride, int rows, int count) {
+    const int wide = 16 / sizeof(real);
+    if (plan.N % wide == 0)                         // then all rows are aligned, and no piece ends beyond the last example
+        stage_by<wide>(to, plan.examples, from, row_stride, rows, count);
+    else
+        stage_by<1>(to, plan.examples, from, row_stride, rows, count);
     end_of_copies();
 }
 
 // out[column, n] = sum over this block's rows k of weights[k, column] * a[k, n], for all N examples and all `columns`.
 //
 // weights (rows, columns) lie in shared memory; a is in global memory, read in chunks of rows, the next chunk on its
-// way while this one is multiplied. A thread holds COLUMNS x TILE sums; `parts` threads share the rows of one such
-// tile, and their sums are added in a fixed order.
-template <int COLUMNS>
+// way while this one is multiplied. A thread holds COLUMNS x QUADS x QUAD sums, its quads of examples as far apart as
+// the neighbours' quads need to lie side by side. `parts` threads share the rows of one such tile, and their sums are
+// added in a fixed order, in the memory of the chunks.
+template <int COLUMNS, int QUADS>
 __device__ void multiply_tiles(const Plan& plan, const real* weights, int columns, const real* a, size_t row_stride,
-                               int rows, real* staged, real* partial, real* out, size_t out_stride) {
-    struct alignas(COLUMNS * sizeof(real)) Weights { real at[COLUMNS]; };
-    const int example_tiles = plan.examples / TILE;
+                               int rows, real* staged, real* out) {
+    const int example_tiles = plan.examples / (QUADS * QUAD), apart = plan.examples / QUADS;
     const int tiles = columns / COLUMNS * example_tiles;
     const int part = threadIdx.x / tiles;
     const int column = threadIdx.x % tiles / example_tiles * COLUMNS;
-    const int example = threadIdx.x % example_tiles * TILE;
+    const int example = threadIdx.x % example_tiles * QUAD;
     const int buffer = plan.chunk * plan.examples;
 
     for (int n0 = 0; n0 < plan.N; n0 += plan.examples) {
         const int count = min(plan.examples, plan.N - n0);
-        real sum[COLUMNS][TILE] = {};
-        stage(staged, plan.examples, a + n0, row_stride, min(plan.chunk, rows), count);
+        real sum[COLUMNS][QUADS][QUAD] = {};
+        stage(staged, plan, a + n0, row_stride, min(plan.chunk, rows), count);
         for (int k0 = 0, turn = 0; k0 < rows; k0 += plan.chunk, turn = 1 - turn) {
-            const int next = k0 + plan.chunk;
-            const int next_rows = max(0, min(plan.chunk, rows - next));
-            stage(staged + (1 - turn) * buffer, plan.examples, a + next * row_stride + n0, row_stride, next_rows, count);
+            const int here = min(plan.chunk, rows - k0), next = k0 + plan.chunk;
+            if (next < rows)
+                stage(staged + (1 - turn) * buffer, plan, a + next * row_stride + n0, row_stride,
+                      min(plan.chunk, rows - next), count);
+            else
+                end_of_copies();                // an empty group, so that the last but one is this chunk
             copies_arrived<1>();
             __syncthreads();
             if (part < plan.parts) {
-                const int here = min(plan.chunk, rows - k0);
                 #pragma unroll 4
                 for (int k = part; k < here; k += plan.parts) {
-                    const Weights w = *reinterpret_cast<const Weights*>(&weights[(k0 + k) * columns + column]);
-                    const Tile an = *reinterpret_cast<const Tile*>(&staged[turn * buffer + k * plan.examples + example]);
+                    real w[COLUMNS];
+                    read<COLUMNS>(w, &weights[(k0 + k) * columns + column]);
                     #pragma unroll
-                    for (int c = 0; c < COLUMNS; ++c)
+                    for (int q = 0; q < QUADS; ++q) {
+                        real an[QUAD];
+                        read<QUAD>(an, &staged[turn * buffer + k * plan.examples + example + q * apart]);
                         #pragma unroll
-                        for (int n = 0; n < TILE; ++n)
-                            sum[c][n] += w.at[c] * an.at[n];
+                        for (int c = 0; c < COLUMNS; ++c)
+                            #pragma unroll
+                            for (int n = 0; n < QUAD; ++n)
+                                sum[c][q][n] += w[c] * an[n];
+                    }
                 }
             }
-            __syncthreads();        // the next chunk but one is copied to where this one was
+            __syncthreads();                    // the next chunk but one is copied to where this one was
         }
         if (part < plan.parts) {
             #pragma unroll
             for (int c = 0; c < COLUMNS; ++c)
                 #pragma unroll
-                for (int n = 0; n < TILE; ++n)
-                    partial[(part * columns + column + c) * plan.examples + example + n] = sum[c][n];
+                for (int q = 0; q < QUADS; ++q)
+                    #pragma unroll
+                    for (int n = 0; n < QUAD; ++n)
+                        staged[(part * columns + column + c) * plan.examples + example + q * apart + n] = sum[c][q][n];
         }
-        copies_arrived<0>();        // what a caller started before this product too
+        copies_arrived<0>();                    // what a caller started before this product too
         __syncthreads();
         for (int i = threadIdx.x; i < columns * count; i += blockDim.x) {
             const int c = i / count, n = i % count;
             real total = 0;
             for (int p = 0; p < plan.parts; ++p)
-                total += partial[(p * columns + c) * plan.examples + n];
-            out[c * out_stride + n0 + n] = total;
+                total += staged[(p * columns + c) * plan.examples + n];
+            out[size_t(c) * plan.N + n0 + n] = total;
         }
-        __syncthreads();            // `partial` is free again, and `out` is there for all threads
+        __syncthreads();                        // `staged` is free again, and `out` is there for all threads
     }
 }
 
@@ -178,20 +225,21 @@ __device__ void multiply_tiles(const Plan& plan, const real* weights, int column
 // With split > 1 a block multiplies its part of the rows for the columns of its whole group, and a second barrier
 // stands between that and the sum over the parts: each block then reads 1/split of `a` from global memory.
 __device__ inline void multiply(const Plan& plan, GridBarrier& barrier, const real* weights, int per_unit,
-                                const real* a, size_t row_stride, int all_rows, real* staged, real* partial,
-                                real* split_sums, real* out) {
+                                const real* a, size_t row_stride, int all_rows, real* staged, real* split_sums,
+                                real* out) {
     const int own_columns = plan.units * per_unit, columns = plan.split * own_columns;
     const int rows = max(0, min(plan.rows, all_rows - plan.first_row()));
     const size_t N = plan.N, all_columns = size_t(gridDim.x) * own_columns;
     real* sums = out;
     if (plan.split > 1)
         sums = split_sums + (blockIdx.x % plan.split * all_columns + plan.group_first_unit() * per_unit) * N;
-    if (columns % TILE == 0)
-        multiply_tiles<TILE>(plan, weights, columns, a + plan.first_row() * row_stride, row_stride, rows,
-                             staged, partial, sums, N);
+    a += plan.first_row() * row_stride;
+    if (plan.tile == 8)
+        multiply_tiles<8, 2>(plan, weights, columns, a, row_stride, rows, staged, sums);
+    else if (plan.tile == 4)
+        multiply_tiles<4, 1>(plan, weights, columns, a, row_stride, rows, staged, sums);
     else
-        multiply_tiles<1>(plan, weights, columns, a + plan.first_row() * row_stride, row_stride, rows,
-                          staged, partial, sums, N);
+        multiply_tiles<1, 1>(plan, weights, columns, a, row_stride, rows, staged, sums);
     if (plan.split == 1) return;
     barrier.arrive();
     barrier.wait();

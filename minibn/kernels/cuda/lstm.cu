@@ -166,8 +166,7 @@ __device__ void forward_over_time(const Plan& plan, const LSTMArrays& arrays, co
     Pieces shared{shared_memory()};
     const int columns = plan.split * plan.units * GATES;
     real* weights = shared.take(plan.rows * columns);
-    real* staged = shared.take(2 * plan.chunk * plan.examples);
-    real* partial = shared.take(plan.parts * columns * plan.examples);
+    real* staged = shared.take(max(2 * plan.chunk, plan.parts * columns) * plan.examples);
     LSTMForward<BN, true> block(plan, arrays, shared);
     check_shared_memory(shared.next);
     GridBarrier barrier{arrived, 0};
@@ -183,7 +182,7 @@ __device__ void forward_over_time(const Plan& plan, const LSTMArrays& arrays, co
     __syncthreads();
     for (int t = 0; t < arrays.T; ++t) {
         multiply(plan, barrier, weights, GATES, arrays.h + size_t(t) * plan.N, size_t(arrays.T + 1) * plan.N, plan.H,
-                 staged, partial, split_sums, block.tilde);
+                 staged, split_sums, block.tilde);
         block.step(t);
         barrier.arrive();
         block.store(t);
@@ -422,8 +421,7 @@ __device__ void backward_over_time(const Plan& plan, const LSTMArrays& arrays, c
     Pieces shared{shared_memory()};
     const int columns = plan.split * plan.units, features = GATES * plan.H;
     real* weights = shared.take(plan.rows * columns);
-    real* staged = shared.take(2 * plan.chunk * plan.examples);
-    real* partial = shared.take(plan.parts * columns * plan.examples);
+    real* staged = shared.take(max(2 * plan.chunk, plan.parts * columns) * plan.examples);
     LSTMBackward<BN, true> block(plan, arrays, gradients, shared);
     check_shared_memory(shared.next);
     GridBarrier barrier{arrived, 0};
@@ -444,7 +442,7 @@ __device__ void backward_over_time(const Plan& plan, const LSTMArrays& arrays, c
         if (t > 0) block.load(t - 1);
         barrier.wait();
         multiply(plan, barrier, weights, 1, gradients.dh_linear + size_t(t) * plan.N, size_t(arrays.T) * plan.N,
-                 features, staged, partial, split_sums, block.dh_later);
+                 features, staged, split_sums, block.dh_later);
     }
     block.store_state();
     block.store_totals();

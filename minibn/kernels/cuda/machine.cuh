@@ -25,6 +25,12 @@ __device__ inline void start_copy(real* shared, const real* global) {
                  "r"(static_cast<unsigned>(__cvta_generic_to_shared(shared))), "l"(global), "n"(sizeof(real)) : "memory");
 }
 
+// The same for 16 bytes at once, which both sides must be aligned to.
+__device__ inline void start_wide_copy(real* shared, const real* global) {
+    asm volatile("cp.async.cg.shared.global [%0], [%1], 16;" ::
+                 "r"(static_cast<unsigned>(__cvta_generic_to_shared(shared))), "l"(global) : "memory");
+}
+
 // Closes a group of copies: `copies_arrived<1>()` waits for all groups but the last one.
 __device__ inline void end_of_copies() { asm volatile("cp.async.commit_group;" ::: "memory"); }
 

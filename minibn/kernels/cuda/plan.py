@@ -9,17 +9,19 @@ The numbers here follow from sizes and limits; what is a guess at speed, for wan
 
 from typing import NamedTuple
 
-TILE = 4                # as in common.cuh
+QUAD = 4                # as in common.cuh
 THREADS = 256           # of a block that runs a whole sequence; a guess
 STEP_THREADS = 128      # of a block that runs one step; a guess
-MOST_PARTS = 16         # threads that share one sum; a guess
-LEAST_CHUNK = 8         # rows in shared memory at a time, or all; with fewer the waiting is not hidden; a guess
+CHUNK_BYTES = 40 * 1024         # in shared memory at a time, so that waiting and multiplying overlap; a guess
+LEAST_CHUNK = 8         # rows in shared memory at a time, or all; a guess
 SPLITS = (1, 2, 4, 8)
+TILES = (8, 4, 1)       # columns that a thread multiplies
 
-# For the choice between splits: bytes that one multiprocessor reads from the L2 cache in a nanosecond, and how long a
-# barrier for all blocks takes. Rough figures for recent GPUs, not measured by us.
+# For the choice between plans, rough figures for recent GPUs, not measured by us: bytes that one multiprocessor reads
+# from the L2 cache in a nanosecond, how long a barrier for all blocks takes, and one row of the product for every tile.
 L2_BYTES_PER_NS = 40
 BARRIER_NS = 1500
+ROW_NS = {8: 80, 4: 30, 1: 22}
 
 
 class Limits(NamedTuple):
@@ -39,6 +41,7 @@ class Plan(NamedTuple):
     rows: int
     chunk: int
     examples: int
+    tile: int
     parts: int
     workspace: int
     blocks: int
@@ -48,7 +51,7 @@ class Plan(NamedTuple):
     @property
     def arguments(self):
         """The fields of `Plan` in common.cuh."""
-        return self[:9]
+        return self[:10]
 
 
 class Memory(NamedTuple):
@@ -80,18 +83,24 @@ def sequence_plan(N, H, all_rows, columns_per_unit, memory, itemsize, limits):
         Bytes of a number.
     limits : Limits
     """
-    plans = [plan for split in SPLITS
-             if (plan := _plan_with(split, N, H, all_rows, columns_per_unit, memory, itemsize, limits))]
-    return min(plans, key=lambda plan: _waiting_ns(plan, itemsize), default=None)
+    plans = [plan for split in SPLITS for tile in TILES
+             if (plan := _plan_with(split, tile, N, H, all_rows, columns_per_unit, memory, itemsize, limits))]
+    return min(plans, key=lambda plan: _step_ns(plan, columns_per_unit, itemsize), default=None)
 
 
-def _waiting_ns(plan, itemsize):
-    """Time of one step for what crosses blocks; the rest is the same for all splits."""
+def _step_ns(plan, columns_per_unit, itemsize):
+    """A guess at the time of one step's product: what plans differ in."""
     reading = plan.rows * plan.N * itemsize / L2_BYTES_PER_NS
-    return reading + (BARRIER_NS if plan.split > 1 else 0)
+    passes = _divided(plan.N, plan.examples)
+    product = passes * _divided(plan.rows, plan.parts) * ROW_NS[plan.tile] * itemsize / 4
+    time = max(reading, product) if plan.rows > 2 * plan.chunk else reading + product
+    if plan.split > 1:
+        own_columns = plan.units * columns_per_unit
+        time += BARRIER_NS + 2 * plan.split * own_columns * plan.N * itemsize / L2_BYTES_PER_NS
+    return time
 
 
-def _plan_with(split, N, H, all_rows, columns_per_unit, memory, itemsize, limits):
+def _plan_with(split, tile, N, H, all_rows, columns_per_unit, memory, itemsize, limits):
     groups = limits.multiprocessors // split
     if groups == 0:
         return None
@@ -99,26 +108,28 @@ def _plan_with(split, N, H, all_rows, columns_per_unit, memory, itemsize, limits
     blocks = _divided(H, units * split) * split
     rows = _divided(all_rows, split)
     columns = units * split * columns_per_unit
-    column_tiles = columns // TILE if columns % TILE == 0 else columns
-    most_examples = THREADS // column_tiles * TILE
+    together = 2 * QUAD if tile == 8 else QUAD                        # examples of one thread
+    most_examples = THREADS // (columns // tile) * together if columns % tile == 0 else 0
     if most_examples == 0:
         return None
-    passes = _divided(_rounded(N), most_examples)
-    examples = _rounded(_divided(N, passes))
-    parts = min(THREADS // (column_tiles * examples // TILE), MOST_PARTS, rows)
-    fixed = _rounded(rows * columns) + _rounded(parts * columns * examples) + memory.numbers(units, N)
-    chunk = min(rows, (limits.shared_bytes // itemsize - fixed) // (2 * examples))
-    if chunk < min(rows, LEAST_CHUNK):
+    passes = _divided(N, most_examples)
+    examples = _divided(_divided(N, passes), together) * together
+    fixed = _rounded(rows * columns) + memory.numbers(units, N)
+    places = limits.shared_bytes // itemsize - fixed                  # for chunks, and for sums afterwards
+    tiles = columns // tile * (examples // together)
+    parts = min(THREADS // tiles, rows, places // (columns * examples))
+    chunk = min(rows, max(LEAST_CHUNK, CHUNK_BYTES // (examples * itemsize)), places // (2 * examples))
+    if parts < 1 or chunk < min(rows, LEAST_CHUNK):
         return None
-    shared_bytes = (fixed + _rounded(2 * chunk * examples)) * itemsize
-    return Plan(N, H, units, split, rows, chunk, examples, parts, 0, blocks, THREADS, shared_bytes)
+    shared_bytes = (fixed + max(2 * chunk, parts * columns) * examples) * itemsize
+    return Plan(N, H, units, split, rows, chunk, examples, tile, parts, 0, blocks, THREADS, shared_bytes)
 
 
 def step_plan(N, H, memory, itemsize, limits):
     """The plan for one step in a launch: a unit for each block, its numbers in shared memory if they fit there."""
     numbers = memory.numbers(1, N)
     fits = numbers * itemsize <= limits.shared_bytes
-    return Plan(N, H, 1, 1, 0, 0, 0, 0, 0 if fits else numbers, H, STEP_THREADS, numbers * itemsize if fits else 0)
+    return Plan(N, H, 1, 1, 0, 0, 0, 0, 0, 0 if fits else numbers, H, STEP_THREADS, numbers * itemsize if fits else 0)
 
 
 def _divided(a, b):
@@ -126,4 +137,4 @@ def _divided(a, b):
 
 
 def _rounded(a):
-    return _divided(a, TILE) * TILE
+    return _divided(a, QUAD) * QUAD

@@ -120,8 +120,7 @@ __device__ void forward_over_time(const Plan& plan, const RNNArrays& arrays, con
     Pieces shared{shared_memory()};
     const int columns = plan.split * plan.units;
     real* weights = shared.take(plan.rows * columns);
-    real* staged = shared.take(2 * plan.chunk * plan.examples);
-    real* partial = shared.take(plan.parts * columns * plan.examples);
+    real* staged = shared.take(max(2 * plan.chunk, plan.parts * columns) * plan.examples);
     RNNForward<FORM, true> block(plan, arrays, shared);
     check_shared_memory(shared.next);
     GridBarrier barrier{arrived, 0};
@@ -135,7 +134,7 @@ __device__ void forward_over_time(const Plan& plan, const RNNArrays& arrays, con
     __syncthreads();
     for (int t = 0; t < arrays.T; ++t) {
         multiply(plan, barrier, weights, 1, arrays.h + size_t(t) * plan.N, size_t(arrays.T + 1) * plan.N, plan.H,
-                 staged, partial, split_sums, block.tilde);
+                 staged, split_sums, block.tilde);
         block.step(t);
         barrier.arrive();
         if (FORM != PLAIN) block.store(t);
@@ -289,8 +288,7 @@ __device__ void backward_over_time(const Plan& plan, const RNNArrays& arrays, co
     Pieces shared{shared_memory()};
     const int columns = plan.split * plan.units;
     real* weights = shared.take(plan.rows * columns);
-    real* staged = shared.take(2 * plan.chunk * plan.examples);
-    real* partial = shared.take(plan.parts * columns * plan.examples);
+    real* staged = shared.take(max(2 * plan.chunk, plan.parts * columns) * plan.examples);
     RNNBackward<FORM, true> block(plan, arrays, gradients, shared);
     check_shared_memory(shared.next);
     GridBarrier barrier{arrived, 0};
@@ -311,7 +309,7 @@ __device__ void backward_over_time(const Plan& plan, const RNNArrays& arrays, co
         if (t > 0) block.load(t - 1);
         barrier.wait();
         multiply(plan, barrier, weights, 1, gradients.dh_linear + size_t(t) * plan.N, size_t(arrays.T) * plan.N,
-                 plan.H, staged, partial, split_sums, block.dh_later);
+                 plan.H, staged, split_sums, block.dh_later);
     }
     block.store_state();
     block.store_totals();
