@@ -140,4 +140,7 @@ class KernelCache(LayerCache):
     def __getattr__(self, name):
         if name.startswith("__") or "stored" not in self.__dict__:
             raise AttributeError(name)
+        term, _, field = name.partition("_")
+        if term in self.stored.statistics and field in Statistics._fields:
+            return getattr(self.stored.statistics[term], field)[:, None]
         return self.inputs.look_up(name) if name.startswith("x_") else getattr(self.sequence, name)
