@@ -53,8 +53,9 @@ EVERY_WAY = pytest.mark.parametrize("way", WAYS)
 def test_sources_compile_for_gpus(file, real, tmp_path):
     if shutil.which("nvcc") is None:
         pytest.skip("needs nvcc, CUDA's compiler")
-    command = ["nvcc", "-Werror", "all-warnings", f"-DREAL={real}", "-gencode", "arch=compute_80,code=sm_80", "-gencode",
-               "arch=compute_90,code=sm_90", "-Xptxas", "-v", "-c", str(SOURCES / file), "-o", str(tmp_path / "out.o")]
+    command = ["nvcc", "-Werror", "all-warnings", f"-DREAL={real}", "-gencode", "arch=compute_80,code=sm_80",
+               "-gencode", "arch=compute_90,code=sm_90", "-Xptxas", "-v", "-c", str(SOURCES / file),
+               "-o", str(tmp_path / "out.o")]
     result = subprocess.run(command, capture_output=True, text=True)
     said = result.stdout + result.stderr
     assert result.returncode == 0, said
@@ -143,7 +144,8 @@ class Problem:
         return minibn.to_host(self._values(h, cache, dx, grads))
 
     def _values(self, h, cache, dx, grads):
-        return {"h": h, **({"c": cache.c} if self.cell.blocks == 4 else {}), **({} if dx is None else {"dx": dx}), **grads}
+        states = {"h": h, "c": cache.c} if self.cell.blocks == 4 else {"h": h}
+        return {**states, **({} if dx is None else {"dx": dx}), **grads}
 
 
 def distance(a, b):
@@ -234,10 +236,18 @@ def test_the_order_of_threads_changes_no_bit(cupy, monkeypatch, name, way):
             np.testing.assert_array_equal(value, other[key], err_msg=key)
 
 
+# The lines around a barrier in rnn.cu or in what it includes: the barrier is the line that waits.
 BARRIERS = {
-    "before the product of other blocks' h": "        barrier.wait();\n    }\n}\n\ntemplate <Form FORM>\n__device__ void forward",
-    "after the statistics": "                              &arrays.mean[at], &arrays.variance[at], &mean[u], &inv_std[u]);\n"
-                            "            }\n            __syncthreads();",
+    "before the product of other blocks' h": """
+        barrier.wait();
+    }
+}
+
+template <Form FORM>
+__device__ void forward_once""",
+    "after the statistics": """&mean[u], &inv_std[u]);
+            }
+            __syncthreads();""",
     "before a copied chunk is read": "            copies_arrived<1>();",
     "before a chunk is overwritten": "            __syncthreads();                    // the next chunk",
     "before the sums are used": "        if (FORM != PLAIN) __syncthreads();",
@@ -351,8 +361,9 @@ def test_the_cache_answers_every_name(cupy, monkeypatch, name):
     _, readable = problem.cell.forward(problem.x, problem.mask, problem.states)
     cell, (x, mask, states, _) = problem.device_arguments()
     _, fast = cell.forward(x, mask, states)
-    names = ["h_linear", "x_linear"] + [f"{term}_{field}" for term in cell.terms for field in ("mean", "inv_std", "hat")]
-    for each in names + (["f", "i", "o", "g", "tanh_c"] if cell.blocks == 4 else ["h_tilde"]):
+    names = [f"{term}_{field}" for term in cell.terms for field in ("mean", "inv_std", "hat")]
+    names += ["h_linear", "x_linear", *(["f", "i", "o", "g", "tanh_c"] if cell.blocks == 4 else ["h_tilde"])]
+    for each in names:
         np.testing.assert_allclose(getattr(fast, each).get(), getattr(readable, each), atol=1e-12, err_msg=each)
     ours, theirs = fast.statistics(cell.terms), readable.statistics(cell.terms)
     for term in cell.terms:
@@ -434,7 +445,7 @@ def test_the_shapes_of_the_paper_fit_into_one_launch(cupy):
 @EVERY_CELL
 @pytest.mark.parametrize("splits", [(1,), (4,), ()], ids=["one launch", "split", "steps"])
 def test_on_a_gpu(monkeypatch, name, splits):
-    from minibn.kernels.cuda import plan                      # with the real CuPy
+    from minibn.kernels.cuda import plan
 
     monkeypatch.setattr(plan, "SPLITS", splits)
     for dtype in (np.float64, np.float32):
@@ -443,3 +454,35 @@ def test_on_a_gpu(monkeypatch, name, splits):
             assert_equal_step(one_step.equations(), one_step.kernels(), dtype)
             sequence = Problem(name, dtype, T=30, N=45, H=33, masked=masked)
             assert_no_further_than_permuted(sequence, sequence.equations(), sequence.kernels())
+
+
+# ---- The script for a machine with a GPU ----
+
+
+def test_the_gpu_script_compares_every_way(cupy, monkeypatch):
+    set_up(monkeypatch, 8, 227 * 1024)
+    from minibn.bench import cuda_check
+
+    monkeypatch.setattr(cuda_check, "SEQUENCE", 4)
+    shares = cuda_check.compare("bnlstm", "float64", (9, 2, 5), masked=True)
+    assert set(shares) == {(way, kind) for way in cuda_check.WAYS for kind in ("step", "sequence")}
+    assert max(shares.values()) <= 1
+    ran = {name for name, *_ in Machine.launches}
+    assert {"bn_lstm_forward_sequence", "bn_lstm_forward_step"} <= ran
+
+    def broken(*arguments, true=cuda_check.values, **keywords):
+        found = true(*arguments, **keywords)
+        return {**found, "W_h": found["W_h"] * np.nan} if "cuda" in arguments else found
+
+    monkeypatch.setattr(cuda_check, "values", broken)
+    assert set(cuda_check.compare("bnlstm", "float64", (9, 2, 5), masked=False).values()) == {float("inf")}
+
+
+def test_the_gpu_script_without_a_gpu(monkeypatch, capsys):
+    import sys
+
+    from minibn.bench import cuda_check
+
+    monkeypatch.setitem(sys.modules, "cupy", None)
+    assert cuda_check.main([]) == 2
+    assert "CuPy" in capsys.readouterr().err

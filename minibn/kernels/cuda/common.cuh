@@ -180,7 +180,7 @@ __device__ void multiply_tiles(const Plan& plan, const real* weights, int column
             copies_arrived<1>();
             __syncthreads();
             if (part < plan.parts) {
-                #pragma unroll 4
+                #pragma unroll (COLUMNS == 8 ? 2 : 4)
                 for (int k = part; k < here; k += plan.parts) {
                     real w[COLUMNS];
                     read<COLUMNS>(w, &weights[(k0 + k) * columns + column]);

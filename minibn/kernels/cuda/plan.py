@@ -55,16 +55,15 @@ class Plan(NamedTuple):
 
 
 class Memory(NamedTuple):
-    """What a block keeps for one time step, counted in numbers: for each unit and example, each unit, each example."""
+    """What a block keeps for one time step, in numbers; and which of the examples are live."""
 
     unit_rows: tuple        # pieces of (k * units * N) numbers
     unit_values: tuple      # pieces of (k * units) numbers
-    example_rows: int = 1   # pieces of N numbers
 
     def numbers(self, units, N):
         """Their sum; each piece is rounded up, as in common.cuh."""
-        return (sum(_rounded(k * units * N) for k in self.unit_rows) + sum(_rounded(k * units) for k in self.unit_values)
-                + self.example_rows * _rounded(N))
+        pieces = [*(k * units * N for k in self.unit_rows), *(k * units for k in self.unit_values), N]
+        return sum(map(_rounded, pieces))
 
 
 def sequence_plan(N, H, all_rows, columns_per_unit, memory, itemsize, limits):
