@@ -24,7 +24,7 @@ CELLS = {
     "BNLSTM, x per sequence": (BNLSTM, {"input_statistics": "sequence"}),
 }
 EVERY_CELL = pytest.mark.parametrize("name", CELLS)
-INPUTS = ("D=1", "D=3", "integer")
+INPUTS = ("D=1", "D=3", "D=20", "integer")
 # Per step, relative to the largest value: rounding in sums of up to a few hundred terms.
 TOLERANCE = {np.float64: 1e-12, np.float32: 2e-5}
 
@@ -35,7 +35,7 @@ class Problem:
     def __init__(self, name, dtype=np.float64, T=1, N=11, D=3, H=7, kind="D=3", masked=False, given=False, seed=0):
         rng = np.random.default_rng([seed, 77])
         make, settings = CELLS[name]
-        D = {"D=1": 1, "D=3": D, "integer": 5}[kind]
+        D = {"D=1": 1, "D=3": D, "D=20": 20, "integer": 5}[kind]
         self.readable = make(D, H, dtype=dtype, rng=rng, **settings)
         for key, value in self.readable.params.items():
             drawn = rng.uniform(0.2, 0.6, value.shape) if key.startswith("gamma") else rng.normal(0, 0.4, value.shape)

@@ -17,10 +17,10 @@ and the tests hold the two against each other.
 import numpy as np
 
 from minibn.backend import array_module
-from minibn.kernels import bn_lstm, bn_rnn, bn_rnn_two_term, lstm, rnn
+from minibn.kernels import bn_lstm, bn_rnn, bn_rnn_two_term, lstm, rnn, workspace
 from minibn.kernels.call import Call, Stored
 
-__all__ = ["CELLS", "Call", "Stored", "backward", "forward"]
+__all__ = ["CELLS", "Call", "Stored", "backward", "forward", "keep"]
 
 CELLS = {
     "rnn": (rnn.forward, rnn.backward),
@@ -39,6 +39,15 @@ def forward(cell, call):
 def backward(cell, dh, call, stored):
     """Back-propagate `dh` (T, N, H) through `cell`; returns dx, the gradients of the initial states, and the others."""
     return _table(call.x)[cell][1](dh, call, stored)
+
+
+def keep(array):
+    """A copy of an array, for the cache of a forward pass."""
+    if array_module(array) is not np:
+        return array.copy()
+    copy = workspace.empty(array.shape, array.dtype)
+    copy[...] = array
+    return copy
 
 
 def _table(x):

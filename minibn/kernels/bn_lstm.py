@@ -28,7 +28,7 @@ def forward(call):
     G = 4 * H
     examples, pre = Examples(T, N, dtype, call.mask), gates.per_unit(gates.PRE, H, dtype)
     source = NormalizedInput(call, examples)
-    x_term = InputForward(source, p["b"], pre)
+    x_term = InputForward(source, p["b"], pre, examples)
     W_h, gamma_h, gamma_c, beta_c = p["W_h"], p["gamma_h"] * pre, p["gamma_c"], p["beta_c"]
     h, c = scratch(dtype, (T + 1, N, H), (T + 1, N, H))
     a, u = scratch(dtype, (T, N, G), (T, 4, N, H))

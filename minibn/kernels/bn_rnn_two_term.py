@@ -25,7 +25,7 @@ def forward(call):
     H, dtype = h_0.shape[1], p["W_h"].dtype
     examples, W_h, gamma_h = Examples(T, N, dtype, call.mask), p["W_h"], p["gamma_h"]
     source = NormalizedInput(call, examples)
-    x_term = InputForward(source, p["b"], 1)
+    x_term = InputForward(source, p["b"], 1, examples)
     h, a, scaled, h_tilde = scratch(dtype, (T + 1, N, H), (T, N, H), (N, H), (N, H))
     h[0] = h_0
     h_mean = np.empty((T, H), dtype)

@@ -13,14 +13,19 @@ P = xc_t^T e, S = sum_n e, weight w_n and C = sum_n w_n xc xc^T (D, D):
     dx       = e (W_x s)^T - w (s S) W_x^T - w xc (W_x s q) W_x^T
 
 Where x was not centred, because the statistics were given, only the first term of each is left.
+
+The variances are taken before the time loop, unless D is so large that a product of D terms costs more than going
+over its result a few times: then W_x x_t is there but once, in the time loop, and its variance is taken there.
 """
 
 import numpy as np
 
 from minibn.kernels import workspace
+from minibn.kernels.examples import scale_of
 from minibn.kernels.stacked import dense
 from minibn.statistics import Statistics
 
+WIDE = 16                       # from this D on, the variances are taken in the time loop
 CHUNK_ELEMENTS = 2 ** 15        # of the (steps, D, G) arrays of the backward: many steps at once where D is small
 
 
@@ -42,6 +47,7 @@ class NormalizedInput:
         self.eps, self.gamma, self.W_x = call.eps, p["gamma_x"], W_x
         self.rows = workspace.empty((T, N, D + 1), dtype)
         self.rows[..., -1] = 1
+        self.in_loop = False
         xc = self.rows[..., :D]
         if not self.centred:
             xc[...] = x
@@ -55,7 +61,8 @@ class NormalizedInput:
             if examples.live is not None:
                 np.multiply(xc, examples.live, out=xc)
             mean = mean_x[:, 0] @ W_x
-            variance = self._variance(weight)
+            self.in_loop = D >= WIDE and not self.per_sequence
+            variance = np.zeros_like(mean) if self.in_loop else self._variance(weight)
         self.statistics = Statistics(mean, variance)
         self.inv_std = 1 / np.sqrt(variance + call.eps)                         # (T or 1, G)
 
@@ -87,19 +94,35 @@ class NormalizedInput:
 class InputForward:
     """Adds the normalized input term and a bias, times `scale`, step by step."""
 
-    def __init__(self, source, b, scale):
-        self.source = source
-        self.W_x = source.W_x
+    def __init__(self, source, b, scale, examples):
+        self.source, self.examples = source, examples
+        self.W_x, self.gamma = source.W_x, source.gamma * scale
         self.s = source.inv_std * (source.gamma * scale)                        # (T or 1, G)
         self.b = b * scale - (0 if source.centred else source.statistics.mean) * self.s     # (T or 1, G)
         D, G = self.W_x.shape
         self.weights = workspace.empty((D + 1, G), self.W_x.dtype)              # [W_x * s_t; b]
+        if source.in_loop:
+            self.squared, self.row = workspace.empty((source.rows.shape[1], G), b.dtype), np.empty(G, b.dtype)
 
     def write(self, t, offset, out):
         """out = x_term + b + offset at step t."""
+        if self.source.in_loop:
+            self._normalize(t, out)
+            return
         np.multiply(self.W_x, self.s[t if len(self.s) > 1 else 0], out=self.weights[:-1])
         np.add(self.b[t if len(self.s) > 1 else 0], offset, out=self.weights[-1])
         np.matmul(self.source.rows[t], self.weights, out=out)
+
+    def _normalize(self, t, out):
+        """out = x_term + b, and the statistics of the step, which are the batch's own."""
+        source, variance, inv_std = self.source, self.source.statistics.variance[t], self.source.inv_std[t]
+        np.matmul(source.rows[t, :, :-1], self.W_x, out=out)
+        np.square(out, out=self.squared)
+        np.dot(self.examples.weight[t], self.squared, out=variance)
+        scale_of(1, variance, source.eps, out=inv_std)
+        np.multiply(inv_std, self.gamma, out=self.row)
+        np.multiply(out, self.row, out=out)
+        np.add(out, self.b[t], out=out)
 
 
 class InputBackward:
@@ -159,11 +182,12 @@ class InputBackward:
         """Add to the gradients what a range of steps gives, whose statistics are the rows `at`."""
         source, W_x, product = self.source, self.W_x, self.product[:len(P)]
         inv_std, s = source.inv_std[at], self.s[at]
-        np.multiply(P, self.scale, out=P)
         np.multiply(P, W_x, out=product)
-        e_hat = product.sum(axis=1) if source.centred else product.sum(axis=1) - source.statistics.mean[at] * S
+        e_hat = product.sum(axis=1) * self.scale
+        if not source.centred:
+            e_hat -= source.statistics.mean[at] * S
         e_hat *= inv_std                                                        # sum_n e x_hat
-        np.multiply(P, s[:, None], out=P)
+        np.multiply(P, self.s_scaled[at][:, None], out=P)
         if source.centred:
             xc, weight = self.rows[steps, :, :-1], np.swapaxes(self.weight[steps], 1, 2)
             C = np.swapaxes(xc * weight, 1, 2) @ xc

@@ -151,8 +151,8 @@ class RecurrentLayer:
         return self.engine == "kernels" and (x.ndim == 3 or self.input_size <= KERNEL_SYMBOLS)
 
     def _kernels_forward(self, x, state, mask, given):
-        kept = self.map_params(lambda value: value.copy())            # an optimizer may change the layer's in place
-        state = tuple(value.copy() for value in state)
+        kept = self.map_params(kernels.keep)                          # an optimizer may change the layer's in place
+        state = tuple(kernels.keep(value) for value in state)
         call = kernels.Call(x, state, kept.params, mask, given, self.eps, self.input_statistics)
         return KernelCache(kept, call, kernels.forward(self.kernel, call))
 
