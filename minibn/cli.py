@@ -68,7 +68,7 @@ def _parser():
     )
     parser.add_argument("--version", action="version", version=f"minibn {minibn.__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for add in (_add_demo, _add_train, _add_evaluate, _add_reproduce, _add_gradcheck, _add_data):
+    for add in (_add_demo, _add_train, _add_evaluate, _add_reproduce, _add_gradcheck, _add_bench, _add_data):
         add(commands)
     return parser
 
@@ -219,7 +219,7 @@ def _demo(**options):
     return 0 if run_demo(**options)["gradients_ok"] else 1
 
 
-# ---------------------------------------------------------------------- gradcheck, data
+# ---------------------------------------------------------------------- gradcheck, bench, data
 
 
 def _add_gradcheck(commands):
@@ -233,6 +233,63 @@ def _gradcheck(names):
     text, ok = gradcheck_table(names)
     print(text)
     return 0 if ok else 1
+
+
+def _add_bench(commands):
+    help = "time our cells on this machine, beside bare matrix products and other libraries; their memory and growth"
+    parser = _command(commands, "bench", _bench, help)
+    modes = parser.add_mutually_exclusive_group()
+    modes.add_argument(
+        "--quick", dest="mode", action="store_const", const="quick", default="quick", help="under a minute (this)"
+    )
+    modes.add_argument(
+        "--full",
+        dest="mode",
+        action="store_const",
+        const="full",
+        default=argparse.SUPPRESS,
+        help="the shapes of the paper's experiments, more rounds: many minutes and 10 GB of memory, on an idle machine",
+    )
+    parser.add_argument(
+        "--shape",
+        dest="shapes",
+        action="append",
+        type=_shape,
+        metavar="T,N,D,H",
+        default=None,
+        help="time steps, examples, input features, hidden units; may be repeated; None is those of the mode",
+    )
+    cells = ("rnn", "bnrnn", "lstm", "bnlstm")
+    parser.add_argument("--cells", nargs="+", choices=cells, default=cells, help="which of our cells")
+    parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu", help="where")
+    parser.add_argument("--dtype", choices=("float32", "float64"), default="float32", help="of all numbers")
+    parser.add_argument(
+        "--threads", type=int, metavar="INT", default=None, help="None is OMP_NUM_THREADS, or all cores"
+    )
+    parser.add_argument("--rounds", type=int, metavar="INT", default=None, help="None is that of the mode")
+    parser.add_argument("--json", dest="json_path", metavar="FILE", default=None, help="where the numbers go")
+    plot = "runs/bench/scaling.png"
+    parser.add_argument("--plot", dest="plot_path", metavar="FILE", default=plot, help="where the picture goes")
+
+
+def _shape(text):
+    return tuple(int(size) for size in text.split(","))
+
+
+def _bench(plot_path, **options):
+    from minibn.bench import run_bench
+
+    def show(text):
+        say("")
+        print(text, end="\n\n", flush=True)
+
+    def say(line):
+        if sys.stderr.isatty():
+            print(f"\r\x1b[K{line}", end="", file=sys.stderr, flush=True)
+
+    run_bench(plot_path=plot_path, show=show, say=say, **options)
+    say("")
+    print(plot_path)
 
 
 def _add_data(commands):

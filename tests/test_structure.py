@@ -8,8 +8,8 @@ import pytest
 import minibn
 
 PACKAGE = Path(minibn.__file__).parent
-ROOMS = ("errors", "backend", "statistics", "equations", "initializers", "layers", "models", "exchange", "gradcheck",
-         "optimizers", "data", "training", "studies", "cli")
+ROOMS = ("errors", "backend", "statistics", "equations", "kernels", "initializers", "layers", "models", "exchange",
+         "gradcheck", "optimizers", "data", "training", "studies", "bench", "cli")
 FOREIGN = {"torch", "jax", "tensorflow", "autograd"}
 FILES = sorted(PACKAGE.rglob("*.py"))
 

@@ -1,14 +1,15 @@
 """What every layer is: parameters, checks, the input term, the initial state, and the way forward and backward."""
 
 import copy
-from typing import NamedTuple
 
 import numpy as np
 
+from minibn import kernels
 from minibn.backend import array_module
 from minibn.equations import input_term
 from minibn.errors import check_choice, check_sizes
 from minibn.initializers import orthogonal, recurrent_weights
+from minibn.layers.caches import InputCache, KernelCache, LayerCache
 from minibn.layers.checks import (
     check_dtype,
     check_initial_state,
@@ -19,63 +20,9 @@ from minibn.layers.checks import (
 )
 from minibn.statistics import PopulationStatistics, Statistics
 
-ENGINES = ("equations",)
+ENGINES = ("equations", "kernels")
+KERNEL_SYMBOLS = 1024         # integer x of more symbols is left to the equations: kernels make one-hot rows of it
 PIECE_ELEMENTS = 2 ** 22      # of one (steps, N, G) array in `forward_in_pieces`: 16 MiB in float32, times ten
-
-
-class InputCache(NamedTuple):
-    """The input term of a sequence, as the backward pass needs it."""
-
-    x: object           # (T, N, D) floating or (T, N) integer; zeros at padded steps
-    x_linear: object    # (T, N, G)
-    x_term: object      # (T, N, G)
-    x_bn: tuple         # of BatchNormCache: one per step, one for the whole sequence, or none
-
-    def look_up(self, name):
-        """A field, or x_mean, x_variance, x_inv_std (T, 1, G; per sequence (1, 1, G)), x_hat (T, N, G)."""
-        if name in self._fields:
-            return getattr(self, name)
-        field = name.removeprefix("x_")
-        if not self.x_bn or field not in self.x_bn[0]._fields:
-            raise AttributeError(f"no quantity called {name!r} in the input term")
-        values = array_module(self.x_linear).stack([getattr(cache, field) for cache in self.x_bn])
-        return values.reshape(self.x_linear.shape) if field == "hat" else values
-
-
-class LayerCache:
-    """Everything a layer's forward pass computed, by the paper's names.
-
-    ``cache.h`` and ``cache.c`` (T, N, H) are the carried states; ``cache.f_tilde``, ``cache.h_hat``,
-    ``cache.x_hat`` and every other quantity of the equations are stacked over time.
-    """
-
-    def __init__(self, layer_type, inputs, sequence, learned_state):
-        self.layer_type = layer_type
-        self.inputs = inputs
-        self.sequence = sequence
-        self.learned_state = learned_state
-
-    @property
-    def mask(self):
-        """The mask (T, N) as bool, or None."""
-        return self.sequence.mask
-
-    @property
-    def final_state(self):
-        """The carried state after the last step: (h_T,) or (h_T, c_T)."""
-        return self.sequence.final_state
-
-    def statistics(self, terms):
-        """The statistics that each of the `terms` was normalized with: term -> Statistics of arrays (T, G)."""
-        return {term: Statistics(*(getattr(self, f"{term}_{field}")[:, 0] for field in Statistics._fields))
-                for term in terms}
-
-    def __getattr__(self, name):
-        if name.startswith("__") or "sequence" not in self.__dict__:
-            raise AttributeError(name)
-        if name.startswith("x_"):
-            return self.inputs.look_up(name)
-        return getattr(self.sequence, name)
 
 
 class RecurrentLayer:
@@ -84,10 +31,12 @@ class RecurrentLayer:
     Subclasses give the class attributes, `_new_parameters` and the pair `_recur_forward`, `_recur_backward`.
     """
 
+    kernel = None                   # the cell's name in `minibn.kernels.CELLS`
     blocks = 1                      # G = blocks * H
     state_names = ("h0",)
     terms = ()                      # normalized terms, those with statistics
     input_statistics = "step"
+    eps = 0.0
 
     def __init__(self, input_size, hidden_size, *, dtype=np.float64, rng=None, engine="equations", init="orthogonal"):
         check_sizes(input_size=input_size, hidden_size=hidden_size)
@@ -154,10 +103,10 @@ class RecurrentLayer:
         if self.terms:
             check_statistics(self, statistics, first_step, N)
             given = statistics and self._statistics_at(statistics, first_step, T)
-        inputs = self._input_forward(x, mask, given and given.pop("x", None))
-        sequence = self._recur_forward(inputs.x_term, self._initial_state(initial_state, x, N), mask, given)
-        cache = LayerCache(type(self), inputs, sequence, learned_state=initial_state is None)
-        return sequence.h, cache
+        run = self._kernels_forward if self._has_kernel_for(x) else self._equations_forward
+        cache = run(x, self._initial_state(initial_state, x, N), mask, given)
+        cache.learned_state = initial_state is None
+        return cache.h, cache
 
     def backward(self, dh, cache, observe=None):
         """Back-propagate through time.
@@ -178,12 +127,34 @@ class RecurrentLayer:
             Keys and shapes of `params`; h0 and c0 are (N, H) when an initial_state was given.
         """
         check_upstream(self, dh, cache)
-        dx_term, dstate, grads = self._recur_backward(dh, cache.sequence, observe)
-        dx, input_grads = self._input_backward(dx_term, cache.inputs)
+        if isinstance(cache, KernelCache) and observe is None:
+            dx, dstate, grads = kernels.backward(self.kernel, dh, cache.call, cache.stored)
+        else:
+            dx, dstate, grads = self._equations_backward(dh, cache, observe)
         if cache.learned_state:
             dstate = tuple(d.sum(axis=0) for d in dstate)             # (H,): h_0 is broadcast over the batch
-        grads = {**grads, **input_grads, **dict(zip(self.state_names, dstate, strict=True))}
+        grads = {**grads, **dict(zip(self.state_names, dstate, strict=True))}
         return dx, {name: grads[name] for name in self.params}
+
+    def _equations_forward(self, x, state, mask, given):
+        inputs = self._input_forward(x, mask, given and given.get("x"))
+        recurrent = given and {term: values for term, values in given.items() if term != "x"}
+        sequence = self._recur_forward(inputs.x_term, state, mask, recurrent)
+        return LayerCache(type(self), inputs, sequence)
+
+    def _equations_backward(self, dh, cache, observe):
+        dx_term, dstate, grads = self._recur_backward(dh, cache.sequence, observe)
+        dx, input_grads = self._input_backward(dx_term, cache.inputs)
+        return dx, dstate, {**grads, **input_grads}
+
+    def _has_kernel_for(self, x):
+        return self.engine == "kernels" and (x.ndim == 3 or self.input_size <= KERNEL_SYMBOLS)
+
+    def _kernels_forward(self, x, state, mask, given):
+        kept = self.map_params(kernels.keep)                          # an optimizer may change the layer's in place
+        state = tuple(kernels.keep(value) for value in state)
+        call = kernels.Call(x, state, kept.params, mask, given, self.eps, self.input_statistics)
+        return KernelCache(kept, call, kernels.forward(self.kernel, call))
 
     def _input_forward(self, x, mask, given):
         p = self.params

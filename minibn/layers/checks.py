@@ -108,7 +108,7 @@ def check_upstream(layer, dh, cache):
         got = getattr(cache, "layer_type", type(cache)).__name__
         raise TypeError(f"cache: expected one from the forward of this {type(layer).__name__}, got {got}; "
                         f"pass what forward returned")
-    T, N = cache.inputs.x.shape[:2]
+    T, N = cache.x.shape[:2]
     check_array("dh", dh, "T N H", T=T, N=N, H=layer.hidden_size)
     check_same_backend(layer.params["W_h"], dh=dh)
     check_same_dtype(layer.dtype, dh=dh)

@@ -33,10 +33,13 @@ class LSTM(_FourGates):
     dtype : {float64, float32}
     rng : numpy.random.Generator or int, optional
         Draws the weights.
-    engine : {"equations"}
+    engine : {"equations", "kernels"}
+        The readable equations, or the same mathematics made fast.
     init : {"orthogonal", "identity_g", "identity"}
         Of W_h, see `minibn.initializers.recurrent_weights`.
     """
+
+    kernel = "lstm"
 
     def __init__(self, input_size, hidden_size, *, cell_offset=False, **settings):
         self.cell_offset = cell_offset
@@ -73,6 +76,7 @@ class BNLSTM(_FourGates):
         As for `LSTM`.
     """
 
+    kernel = "bn_lstm"
     terms = ("x", "h", "c")
 
     def __init__(self, input_size, hidden_size, *, gamma=0.1, eps=1e-5, input_statistics="step", **settings):

@@ -17,10 +17,13 @@ class RNN(RecurrentLayer):
     dtype : {float64, float32}
     rng : numpy.random.Generator or int, optional
         Draws the weights.
-    engine : {"equations"}
+    engine : {"equations", "kernels"}
+        The readable equations, or the same mathematics made fast.
     init : {"orthogonal", "identity"}
         Of W_h.
     """
+
+    kernel = "rnn"
 
     def _new_parameters(self, H, G):
         return {}
@@ -47,6 +50,7 @@ class BNRNN(RecurrentLayer):
         As for `RNN`.
     """
 
+    kernel = "bn_rnn"
     terms = ("sum",)
 
     def __init__(self, input_size, hidden_size, *, gamma=0.1, eps=1e-5, **settings):
@@ -79,6 +83,7 @@ class BNRNNTwoTerm(RecurrentLayer):
         As for `RNN`.
     """
 
+    kernel = "bn_rnn_two_term"
     terms = ("x", "h")
 
     def __init__(self, input_size, hidden_size, *, gamma=0.1, eps=1e-5, input_statistics="step", **settings):

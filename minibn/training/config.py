@@ -82,6 +82,11 @@ class TrainConfig:
     population_batch: int = _option(5000, "batch size of the passes that estimate the population statistics")
     seed: int = _option(1, "seed of every random number of the run")
     dtype: str = _option("float32", "floating type", ("float32", "float64"))
+    engine: str = _option(
+        "kernels",
+        "what computes the layers: kernels (fast) or equations (the readable code, step by step)",
+        ("kernels", "equations"),
+    )
     device: str = _option("cpu", "cpu, or cuda (needs CuPy)", ("cpu", "cuda"))
 
     @property

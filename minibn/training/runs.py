@@ -38,6 +38,7 @@ __all__ = [
 ]
 
 CONFIG, METRICS, LAST, BEST = "config.json", "metrics.jsonl", "last.npz", "best.npz"
+OLDER = {"engine": "equations"}     # what runs did whose configuration does not say, having been made before it could
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 
@@ -160,7 +161,7 @@ def read_config(folder):
         ) from None
     try:
         content = json.loads(text)
-        return make_config(**content["config"]), content["made_with"]
+        return make_config(**{**OLDER, **content["config"]}), content["made_with"]
     except (ValueError, KeyError, TypeError) as error:
         raise ValueError(
             f"{path}: damaged, or of another version of minibn ({error}); train again in a new folder"
@@ -242,7 +243,7 @@ OTHER = "give the folder that this checkpoint was made in"
 def config_of(path, arrays):
     """The settings inside a checkpoint."""
     try:
-        return make_config(**json.loads(str(arrays["config"])))
+        return make_config(**{**OLDER, **json.loads(str(arrays["config"]))})
     except (KeyError, ValueError, TypeError) as error:
         raise ValueError(
             f"{path}: not a checkpoint of this version of minibn ({error}); train again in a new folder"

@@ -38,7 +38,7 @@ def data_checksums(config):
 
 def build_model(config, classes=10):
     """A freshly initialised model, on the run's device."""
-    options = {"dtype": config.dtype, "init": config.init}
+    options = {"dtype": config.dtype, "init": config.init, "engine": config.engine}
     if config.normalized:
         options |= {"gamma": config.gamma, "eps": config.eps}
     if config.model.endswith("lstm"):

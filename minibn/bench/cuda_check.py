@@ -1,0 +1,190 @@
+"""Everything that needs a GPU, in one call: build the CUDA kernels, check them, time them.
+
+    python -m minibn.bench.cuda_check [--json FILE] [--quick]
+
+1. Builds every source for both precisions (the first time this takes a minute; CuPy keeps the result).
+2. Compares every cell and every way of running it with the equations, computed by NumPy: one step to 1e-12 (float64)
+   and 2e-5 (float32) of the largest value, sequences to ten times what a permuted batch moves.
+3. Times forward and backward for every way of cutting the work. The ways are chosen by a model with guessed constants
+   (`minibn.kernels.cuda.plan`): this table says how good the guesses are.
+4. Runs `minibn bench --device cuda` for the LSTM and the BN-LSTM: against PyTorch, where it is installed.
+
+No GPU result is published yet. The exit code is 1 if a comparison fails.
+"""
+
+import argparse
+import contextlib
+import json
+import statistics
+import sys
+import time
+
+import numpy as np
+
+from minibn.backend import to_device, to_host
+from minibn.bench.cells import make_problem
+from minibn.bench.entrants import CELLS, Setting
+from minibn.bench.report import report_text
+from minibn.bench.run import run_bench
+from minibn.bench.timing import clock_for
+
+SHAPES = ((784, 100, 1, 100), (99, 64, 50, 1000))
+CHECKED_SIZES = ((45, 3, 33), (100, 1, 100), (13, 2, 1), (64, 5, 128))     # N, D, H
+WAYS = {"as chosen": None, "no split": (1,), "split 2": (2,), "split 4": (4,), "split 8": (8,), "step by step": ()}
+TOLERANCE = {"float64": 1e-12, "float32": 2e-5}
+SEQUENCE = 30
+TURNS = 10
+
+
+@contextlib.contextmanager
+def way(splits):
+    """Let the plans be cut only this way; None: as they are chosen."""
+    from minibn.kernels.cuda import plan
+
+    kept = plan.SPLITS
+    plan.SPLITS = kept if splits is None else splits
+    try:
+        yield
+    finally:
+        plan.SPLITS = kept
+
+
+def build():
+    """Compile everything; returns the seconds for each source and precision."""
+    from minibn.kernels.cuda import launch
+
+    seconds = {}
+    for name in ("lstm.cu", "rnn.cu", "input_term.cu"):
+        function = {"lstm.cu": "lstm_forward_step", "rnn.cu": "rnn_forward_step"}.get(name, "normalize_forward")
+        for dtype in TOLERANCE:
+            start = time.perf_counter()
+            # The number of registers is known only after compilation, which `get_function` alone does not ask for.
+            assert launch.kernel(name, function, dtype).num_regs > 0
+            seconds[f"{name} {dtype}"] = time.perf_counter() - start
+    return seconds
+
+
+def values(cell, problem, device="cpu", order=slice(None)):
+    """h, dx and all gradients on the host, of the examples in `order` and put back."""
+    x, dh, mask, states = problem
+    back = np.argsort(np.arange(x.shape[1])[order])
+    given = [x[:, order], None if mask is None else mask[:, order], tuple(state[order] for state in states)]
+    h, cache = cell.forward(*to_device(given, device))
+    dx, grads = cell.backward(to_device(dh[:, order], device), cache)
+    h, dx, grads = to_host([h, dx, grads])
+    per_example = {name: grads[name][back] for name in cell.state_names}
+    return {"h": h[:, back], "dx": dx[:, back], **grads, **per_example}
+
+
+def distances(expected, got):
+    """For each value the largest difference, relative to the largest value (at least 1e-3 of the largest gradient)."""
+    floor = 1e-3 * max(np.abs(value).max() for name, value in expected.items() if name != "h")
+    return {name: float(np.abs(value - got[name]).max() / max(np.abs(value).max(), floor))
+            for name, value in expected.items()}
+
+
+def compare(cell_name, dtype, sizes, masked):
+    """The worst distance of one step, and of a sequence in units of what is allowed, for every way that fits."""
+    worst = {}
+    for T in (1, SEQUENCE):
+        N, D, H = sizes
+        layer, x, dh = make_problem(cell_name, Setting((T, N, D, H), dtype))
+        rng = np.random.default_rng(5)
+        for name, value in layer.params.items():
+            drawn = rng.uniform(0.2, 0.6, value.shape) if "gamma" in name else rng.normal(0, 0.4, value.shape)
+            layer.params[name] = drawn.astype(dtype)
+        mask = None
+        if masked:
+            mask = rng.random((T, N)) < 0.7
+            mask[:, :8] = True
+        # States of each example: with one for all, the first step of a batch norm would normalize rounding errors.
+        states = tuple(rng.normal(0, 0.5, (N, H)).astype(dtype) for _ in layer.state_names)
+        problem = (x, dh, mask, states)
+        expected = values(layer, problem)
+        allowed = dict.fromkeys(expected, TOLERANCE[dtype])
+        if T > 1:
+            eps = np.finfo(dtype).eps
+            moved = [distances(expected, values(layer, problem, order=rng.permutation(N))) for _ in range(5)]
+            allowed = {name: max(10 * max(m[name] for m in moved), 8 * eps) for name in expected}
+        fast = to_device(layer, "cuda")
+        fast.engine = "kernels"
+        for name, splits in WAYS.items():
+            with way(splits):
+                found = distances(expected, values(fast, problem, "cuda"))
+            # Not max(): a NaN must not get lost in it.
+            shares = [found[key] / allowed[key] for key in found]
+            share = max(shares) if np.isfinite(shares).all() else float("inf")
+            worst[name, "step" if T == 1 else "sequence"] = share
+    return worst
+
+
+def check(say):
+    """All comparisons; returns the rows that fail, and the worst share of what is allowed."""
+    failures, worst = [], 0.0
+    for cell_name in CELLS:
+        for dtype in TOLERANCE:
+            for sizes in CHECKED_SIZES:
+                for masked in (False, True):
+                    shares = compare(cell_name, dtype, sizes, masked)
+                    worst = max(worst, *shares.values())
+                    failures += [(cell_name, dtype, sizes, masked, *key, share)
+                                 for key, share in shares.items() if not share <= 1]
+            say(f"{CELLS[cell_name]} {dtype}: worst so far {worst:.2f} of what is allowed")
+    return failures, worst
+
+
+def times(cell_name, dtype, shape):
+    """Median milliseconds of forward and backward for every way."""
+    layer, x, dh = to_device(make_problem(cell_name, Setting(shape, dtype), "kernels"), "cuda")
+    clock, rows = clock_for("cuda"), {}
+    for name, splits in WAYS.items():
+        turns = []
+        with way(splits):
+            for _ in range(TURNS + 2):
+                start = clock.mark()
+                _, cache = layer.forward(x)
+                middle = clock.mark()
+                layer.backward(dh, cache)
+                end = clock.mark()
+                turns.append((clock.seconds(start, middle), clock.seconds(middle, end)))
+        rows[name] = [1e3 * statistics.median(part) for part in zip(*turns[2:], strict=True)]
+    return rows
+
+
+def main(arguments=None):
+    """The command line; returns the exit code."""
+    parser = argparse.ArgumentParser(prog="python -m minibn.bench.cuda_check",
+                                     description="Build, check and time the CUDA kernels on this machine's GPU.")
+    parser.add_argument("--json", help="where all numbers go")
+    parser.add_argument("--quick", action="store_true", help="without the comparison with other libraries")
+    options = parser.parse_args(arguments)
+    try:
+        to_device(np.zeros(1), "cuda")
+    except ValueError as error:
+        print(error, file=sys.stderr)
+        return 2
+    found = {"build": build()}
+    print("seconds to build:", {name: round(seconds, 1) for name, seconds in found["build"].items()})
+    found["failures"], found["worst"] = check(print)
+    found["times"] = {}
+    print(f"\n{'milliseconds, median of ' + str(TURNS):42}" + "".join(f"{name:>18}" for name in WAYS))
+    for shape in SHAPES:
+        for dtype in TOLERANCE:
+            for cell_name in CELLS:
+                title = f"{CELLS[cell_name]} {dtype} {','.join(map(str, shape))}"
+                rows = found["times"][title] = times(cell_name, dtype, shape)
+                print(f"{title:42}" + "".join(f"{a:9.2f}+{b:8.2f}" for a, b in rows.values()), flush=True)
+    if not options.quick:
+        found["bench"] = run_bench("full", SHAPES, ("lstm", "bnlstm"), "cuda", isolate=True)
+        print(report_text(found["bench"]))
+    if options.json:
+        with open(options.json, "w", encoding="utf-8") as file:
+            json.dump(found, file)
+    for failure in found["failures"]:
+        print("differs from the equations:", *failure)
+    print("all comparisons passed" if not found["failures"] else f"{len(found['failures'])} comparisons failed")
+    return 1 if found["failures"] else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,81 @@
+"""Which machine, which versions, when: without them a time means nothing."""
+
+import os
+import platform
+import subprocess
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+import numpy as np
+
+import minibn
+from minibn.bench.workers import available_cores
+
+LIBRARIES = ("numpy", "cupy", "torch", "jax", "jaxlib")
+CUPY_WHEELS = ("cupy-cuda12x", "cupy-cuda13x")
+
+
+def describe_machine(threads, device="cpu"):
+    """What the header of a report says.
+
+    Parameters
+    ----------
+    threads : int
+        Of each entrant.
+    device : {"cpu", "cuda"}
+
+    Returns
+    -------
+    dict
+        "processor", "cores" (those this process may use), "threads", "load" (of the last minute; None where the
+        system does not say), "system", "python", "versions", "blas", "gpu" (None on the CPU), "date".
+    """
+    return {
+        "processor": _processor(),
+        "cores": available_cores(),
+        "threads": threads,
+        "load": round(os.getloadavg()[0], 2) if hasattr(os, "getloadavg") else None,
+        "system": f"{platform.system()} {platform.machine()}",
+        "python": platform.python_version(),
+        "versions": {"minibn": minibn.__version__, **_versions()},
+        "blas": _blas(),
+        "gpu": _gpu() if device == "cuda" else None,
+        "date": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
+
+
+def _processor():
+    """The model of the processor, as far as the system tells."""
+    cpuinfo = Path("/proc/cpuinfo")
+    if cpuinfo.exists():
+        for line in cpuinfo.read_text(encoding="utf-8", errors="replace").splitlines():
+            if line.startswith("model name"):
+                return line.split(":", 1)[1].strip()
+    if platform.system() == "Darwin":
+        asked = subprocess.run(["sysctl", "-n", "machdep.cpu.brand_string"], capture_output=True, text=True)
+        if asked.returncode == 0:
+            return asked.stdout.strip()
+    return platform.processor() or platform.machine()
+
+
+def _versions():
+    found = {}
+    for name in (*LIBRARIES, *CUPY_WHEELS):
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+def _blas():
+    """The library behind NumPy's matrix products."""
+    blas = np.show_config(mode="dicts").get("Build Dependencies", {}).get("blas", {})
+    return f"{blas.get('name', 'unknown')} {blas.get('version', '')}".strip()
+
+
+def _gpu():
+    import cupy
+
+    return cupy.cuda.runtime.getDeviceProperties(cupy.cuda.Device().id)["name"].decode()

@@ -1,0 +1,165 @@
+"""The cells of others, with our weights and on our numbers: what a user would take instead.
+
+They do the same work as our cells: h at every step, and the gradients of x and of all weights (initial states are
+zero, not learned). Nothing of minibn needs these libraries; they are imported when an entrant is built.
+"""
+
+import importlib
+import os
+
+import numpy as np
+
+from minibn.bench.cells import make_problem
+from minibn.bench.timing import DeviceClock, HostClock, mean_of_repeats
+from minibn.exchange import to_torch
+
+EPS = 1e-5
+WEIGHTS = {"lstm": ("W_x", "W_h", "b"),
+           "bnlstm": ("W_x", "W_h", "b", "gamma_x", "gamma_h", "gamma_c", "beta_c")}
+
+
+def _library(name, title):
+    try:
+        return importlib.import_module(name)
+    except ImportError:
+        raise ImportError(f"{title} is not installed") from None
+
+
+class TorchCell:
+    """PyTorch: ``nn.LSTM``, or a BN-LSTM written as PyTorch users write it, step by step with ``F.batch_norm``."""
+
+    def __init__(self, entrant, setting):
+        torch = self.torch = _library("torch", "PyTorch")
+        cuda = setting.device == "cuda"
+        if cuda and not torch.cuda.is_available():
+            raise ValueError("this PyTorch finds no GPU")
+        if not cuda:
+            torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", torch.get_num_threads())))
+        torch.backends.cudnn.allow_tf32 = False       # as ours: full float32
+        layer, x, dh = make_problem(entrant.cell, setting)
+        self.x = torch.from_numpy(x).to(setting.device).requires_grad_()
+        self.dh = torch.from_numpy(dh).to(setting.device)
+        if entrant.cell == "lstm":
+            self.module = to_torch(layer).to(setting.device)
+            self.weights = dict(self.module.named_parameters())
+            self.forward = lambda: self.module(self.x)[0]
+        else:
+            self.weights = {name: torch.from_numpy(layer.params[name]).to(setting.device).requires_grad_()
+                            for name in WEIGHTS["bnlstm"]}
+            self.forward = lambda: self._bn_lstm(self.x, **self.weights)
+        self.clock = HostClock()
+        if cuda:
+            self.clock = DeviceClock(lambda: torch.cuda.Event(enable_timing=True), lambda a, b: a.elapsed_time(b))
+
+    def measure(self, repeats):
+        """Seconds of forward and backward."""
+        return mean_of_repeats(self._run, repeats)
+
+    def _run(self):
+        clock = self.clock
+        start = clock.mark()
+        h = self.forward()
+        middle = clock.mark()
+        h.backward(self.dh)
+        self._forget_gradients()
+        del h
+        end = clock.mark()
+        return {"forward": clock.seconds(start, middle), "backward": clock.seconds(middle, end)}
+
+    def device_bytes(self):
+        """What PyTorch has taken of the GPU's memory, at most."""
+        return self.torch.cuda.max_memory_reserved()
+
+    def result(self):
+        """h, dx and the gradients of the weights, as NumPy arrays."""
+        h = self.forward()
+        h.backward(self.dh)
+        found = tuple(array.detach().cpu().numpy() for array in (h, self.x.grad))
+        grads = {name: weight.grad.cpu().numpy() for name, weight in self.weights.items()}
+        self._forget_gradients()
+        return *found, grads
+
+    def _forget_gradients(self):
+        for tensor in (self.x, *self.weights.values()):
+            tensor.grad = None
+
+    def _bn_lstm(self, x, W_x, W_h, b, gamma_x, gamma_h, gamma_c, beta_c):
+        """Eqs. 6-8."""
+        torch, batch_norm = self.torch, self.torch.nn.functional.batch_norm
+        T, N, D = x.shape
+        H = W_h.shape[0]
+        x_linear = (x.reshape(T * N, D) @ W_x).view(T, N, 4 * H)
+        h = c = x.new_zeros(N, H)
+        steps = []
+        for x_t in x_linear.unbind(0):
+            gates = (batch_norm(h @ W_h, None, None, gamma_h, None, training=True, eps=EPS)
+                     + batch_norm(x_t, None, None, gamma_x, b, training=True, eps=EPS))
+            f, i, o = torch.sigmoid(gates[:, :3 * H]).chunk(3, dim=1)
+            c = f * c + i * torch.tanh(gates[:, 3 * H:])
+            h = o * torch.tanh(batch_norm(c, None, None, gamma_c, beta_c, training=True, eps=EPS))
+            steps.append(h)
+        return torch.stack(steps)
+
+
+class JaxCell:
+    """JAX: LSTM or BN-LSTM as a ``lax.scan``, forward and backward compiled together by ``jit``."""
+
+    def __init__(self, entrant, setting):
+        jax = self.jax = _library("jax", "JAX")
+        if setting.dtype == "float64":
+            jax.config.update("jax_enable_x64", True)
+        layer, x, dh = make_problem(entrant.cell, setting)
+        weights = {name: layer.params[name] for name in WEIGHTS[entrant.cell]}
+        self.arguments = jax.device_put((weights, x, dh))
+        forward = self._lstm if entrant.cell == "lstm" else self._bn_lstm
+
+        def forward_and_backward(weights, x, dh):
+            h, pull_back = jax.vjp(forward, weights, x)
+            return h, *pull_back(dh)
+
+        self.run = jax.jit(forward_and_backward)
+
+    def measure(self, repeats):
+        """Seconds of both directions together."""
+        return mean_of_repeats(self._run, repeats)
+
+    def _run(self):
+        start = HostClock.mark()
+        self.jax.block_until_ready(self.run(*self.arguments))
+        return {"total": HostClock.seconds(start, HostClock.mark())}
+
+    def result(self):
+        """h, dx and the gradients of the weights, as NumPy arrays."""
+        h, grads, dx = self.run(*self.arguments)
+        return np.asarray(h), np.asarray(dx), {name: np.asarray(grad) for name, grad in grads.items()}
+
+    def _lstm(self, weights, x):
+        """Eqs. 2-4."""
+        x_term = x @ weights["W_x"] + weights["b"]
+        return self._scan(lambda h: h @ weights["W_h"], lambda c: c, x_term, weights["W_h"])
+
+    def _bn_lstm(self, weights, x):
+        """Eqs. 6-8."""
+        lax = self.jax.lax
+
+        def normalize(a):
+            centred = a - a.mean(axis=-2, keepdims=True)
+            return centred * lax.rsqrt((centred * centred).mean(axis=-2, keepdims=True) + EPS)
+
+        x_term = weights["gamma_x"] * normalize(x @ weights["W_x"]) + weights["b"]
+        return self._scan(lambda h: weights["gamma_h"] * normalize(h @ weights["W_h"]),
+                          lambda c: weights["gamma_c"] * normalize(c) + weights["beta_c"], x_term, weights["W_h"])
+
+    def _scan(self, h_term, c_term, x_term, W_h):
+        jax, H = self.jax, W_h.shape[0]
+
+        def step(state, x_t):
+            h, c = state
+            gates = h_term(h) + x_t
+            f, i, o = (jax.nn.sigmoid(gates[:, k * H:(k + 1) * H]) for k in range(3))
+            c = f * c + i * jax.numpy.tanh(gates[:, 3 * H:])
+            h = o * jax.numpy.tanh(c_term(c))
+            return (h, c), h
+
+        zero = jax.numpy.zeros((x_term.shape[1], H), x_term.dtype)
+        return jax.lax.scan(step, (zero, zero), x_term)[1]

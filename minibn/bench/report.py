@@ -1,0 +1,179 @@
+"""From times to rows with medians and ratios, and from a report to text."""
+
+import statistics
+
+from minibn.bench.entrants import PLAIN_LSTM, products_name
+from minibn.bench.scaling import AXES
+from minibn.bench.timing import median_ratio
+
+HEADINGS = ("", "forward", "backward", "both", "/ products", "/ nn.LSTM", "/ best BN-LSTM peer", "iteration",
+            "/ both", "memory")
+LEGEND = ("A ratio is the median of the rounds' ratios. iteration: batch, forward, loss, backward, clipping, RMSProp. "
+          "memory: ")
+MEMORY = {"cpu": "at most, beyond what the process had before its first run.",
+          "cuda": "what the library has taken of the GPU's, at most."}
+
+
+def rows_of(entrants, times, extra):
+    """The rows of a table.
+
+    Parameters
+    ----------
+    entrants : sequence of Entrant
+    times : dict
+        As `minibn.bench.timing.alternate` returns them.
+    extra : dict
+        name -> bytes, or None.
+
+    Returns
+    -------
+    list of dict
+        "name"; median seconds "forward", "backward", "total", "iteration"; ratios (medians of each round's ratio)
+        "to_products", "to_plain_lstm", "to_best_peer" (only of BN-LSTMs), "iteration_to_total"; "memory" in bytes.
+        None where there is no such number.
+    """
+    best = _best_peer(entrants, times)
+    rows = []
+    for entrant in entrants:
+        mine = times.get(entrant.name)
+        if mine is None:
+            continue
+
+        def ratio(other, mine=mine):
+            return median_ratio(mine["total"], times[other]["total"]) if other in times else None
+
+        rows.append({
+            "name": entrant.name,
+            **{part: statistics.median(mine[part]) if part in mine else None
+               for part in ("forward", "backward", "total", "iteration")},
+            "to_products": ratio(products_name(entrant.cell)) if entrant.name != products_name(entrant.cell) else None,
+            "to_plain_lstm": ratio(PLAIN_LSTM) if "lstm" in entrant.cell and entrant.name != PLAIN_LSTM else None,
+            "to_best_peer": ratio(best) if entrant.cell == "bnlstm" else None,
+            "iteration_to_total": median_ratio(mine["iteration"], mine["total"]) if "iteration" in mine else None,
+            "memory": extra[entrant.name],
+        })
+    return rows
+
+
+def _best_peer(entrants, times):
+    """The fastest BN-LSTM that is not ours; None without any."""
+    medians = {entrant.name: statistics.median(times[entrant.name]["total"]) for entrant in entrants
+               if entrant.cell == "bnlstm" and entrant.kind != "minibn" and entrant.name in times}
+    return min(medians, key=medians.get) if medians else None
+
+
+def report_text(report):
+    """The report of `minibn.bench.run_bench`, or what ``json.load`` read of it, as Markdown."""
+    return "\n\n".join([
+        header_text(report),
+        *map(table_text, report["tables"]),
+        *map(memory_text, report["memory"]),
+        scaling_text(report["scaling"]),
+    ])
+
+
+def header_text(report):
+    """Machine, versions, date."""
+    machine, settings = report["machine"], report["settings"]
+    where = f", {machine['gpu']}" if machine["gpu"] else ""
+    versions = ", ".join(f"{name} {text}" for name, text in machine["versions"].items())
+    threads = f"{machine['threads']} thread{'s' * (machine['threads'] != 1)}"
+    lines = [f"{machine['processor']}, {machine['cores']} cores, {threads}{where}; {machine['system']}, "
+             f"Python {machine['python']}",
+             f"{versions}; BLAS of NumPy: {machine['blas']}",
+             f"{machine['date']}, {settings['dtype']} on {settings['device']}, medians of {settings['rounds']} "
+             "alternating rounds, milliseconds",
+             LEGEND + MEMORY[settings["device"]]]
+    if machine["load"] is not None and machine["load"] > 0.5:
+        lines.append(f"The machine was not idle before it began (load {machine['load']:.1f}): trust the ratios, "
+                     "not the times.")
+    return "\n".join(lines)
+
+
+def table_text(table):
+    """The times at one shape."""
+    body = [[
+        row["name"],
+        *(_milliseconds(row[part]) for part in ("forward", "backward", "total")),
+        *(_ratio(row[key]) for key in ("to_products", "to_plain_lstm", "to_best_peer")),
+        _milliseconds(row["iteration"]), _ratio(row["iteration_to_total"]), _size(row["memory"]),
+    ] for row in table["rows"]]
+    text = f"T,N,D,H = {_shape(table['shape'])}\n\n{_markdown(HEADINGS, body)}"
+    return text + _not_measured(table["failures"])
+
+
+def _not_measured(failures):
+    """Who is missing, and why; those with the same reason together."""
+    names = {}
+    for name, reason in failures.items():
+        names.setdefault(reason, []).append(name)
+    return "".join(f"\n\nNot measured: {'; '.join(group)} ({reason})." for reason, group in names.items())
+
+
+def memory_text(memory):
+    """What our cells keep at one shape."""
+    lines = [f"Kept for the backward at T,N,D,H = {_shape(memory['shape'])}, the peak beside it, and the lines that "
+             "allocate an array at every time step:", ""]
+    for name, found in memory["cells"].items():
+        lines_in_loop = [line for place in found["allocating_lines"].values() for line in place]
+        lines.append(f"- {name}: {_size(found['kept_bytes'])}; peak {_size(found['peak_bytes'])}, "
+                     f"{found['peak_bytes'] / found['kept_bytes']:.2f} of it; {len(lines_in_loop)} lines"
+                     + (f" ({', '.join(lines_in_loop)})" if 0 < len(lines_in_loop) <= 5 else ""))
+        large = [row for row in found["kept"] if row["bytes"] >= 0.01 * found["kept_bytes"]]
+        lines += [f"    - {row['names']} {_counted(row)}: {_size(row['bytes'])}" for row in large]
+    return "\n".join(lines)
+
+
+def _counted(row):
+    shape = f"({', '.join(map(str, row['shape']))})"
+    return f"{row['count']} x {shape}" if row["count"] > 1 else shape
+
+
+def scaling_text(found):
+    """How the times grow."""
+    lines = [f"Growth of forward + backward from T,N,D,H = {_shape(found['base'])}: time ~ size^p; for T and N also "
+             "how far the points lie from a straight line at most", ""]
+    names = list(found[AXES[0]]["seconds"])
+    body = []
+    for name in names:
+        cells = [name]
+        for axis in AXES:
+            data = found[axis]
+            off = f", {100 * data['line'][name]:.0f} % off" if name in data["line"] else ""
+            cells.append(f"p = {data['power'][name]:.2f}{off}")
+        body.append(cells)
+    headings = ["", *(f"{axis} = {found[axis]['sizes'][0]} .. {found[axis]['sizes'][-1]}" for axis in AXES)]
+    return "\n".join([*lines, _markdown(headings, body)]) + _not_measured(found["failures"])
+
+
+def _markdown(headings, body):
+    """A table that can be read as it is, too."""
+    widths = [max(map(len, column)) for column in zip(headings, *body, strict=True)]
+
+    def line(cells):
+        first, *rest = (cell.ljust(width) if k == 0 else cell.rjust(width)
+                        for k, (cell, width) in enumerate(zip(cells, widths, strict=True)))
+        return f"| {' | '.join([first, *rest])} |"
+
+    rule = [f"{'-' * width}" if k == 0 else f"{'-' * (width - 1)}:" for k, width in enumerate(widths)]
+    return "\n".join([line(headings), line(rule), *map(line, body)])
+
+
+def _shape(shape):
+    return ",".join(map(str, shape))
+
+
+def _milliseconds(seconds):
+    if seconds is None:
+        return ""
+    return f"{1e3 * seconds:.0f}" if seconds >= 0.1 else f"{1e3 * seconds:.3g}"
+
+
+def _ratio(value):
+    return "" if value is None else f"{value:.2f}"
+
+
+def _size(count):
+    if count is None:
+        return ""
+    return f"{count / 1e6:.0f} MB" if count >= 1e7 else f"{count / 1e6:.2g} MB"

@@ -1,0 +1,204 @@
+"""`minibn bench`: the plan, the turns, and everything that was found as one dict."""
+
+import json
+import os
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from minibn.backend import to_device
+from minibn.bench import scaling
+from minibn.bench.entrants import CELLS, ENGINES, Setting, entrants
+from minibn.bench.machine import describe_machine
+from minibn.bench.report import header_text, memory_text, rows_of, scaling_text, table_text
+from minibn.bench.timing import alternate
+from minibn.bench.workers import LocalWorker, ProcessWorker, available_cores
+from minibn.errors import check_choice, check_sizes
+from minibn.layers.checks import check_dtype
+from minibn.studies.output import save_figure
+
+
+class Plan(NamedTuple):
+    """What is measured, and how often."""
+
+    shapes: tuple           # of (T, N, D, H)
+    rounds: int
+    scaling_base: tuple
+    scaling_sizes: dict     # axis -> sizes
+    scaling_rounds: int
+
+
+PLANS = {
+    "quick": Plan(((196, 100, 1, 100),), 5, (100, 50, 1, 50),
+                  {"T": (50, 100, 200), "N": (25, 50, 100), "H": (25, 50, 100)}, 3),
+    # the paper's sequential MNIST, the same at 14 x 14 pixels, and its Penn Treebank
+    "full": Plan(((784, 100, 1, 100), (196, 100, 1, 100), (99, 64, 50, 1000)), 15, (196, 100, 1, 100),
+                 {"T": (98, 196, 392, 784), "N": (50, 100, 200, 400), "H": (50, 100, 200, 400)}, 7),
+}
+
+
+def run_bench(mode="quick", shapes=None, cells=tuple(CELLS), device="cpu", dtype="float32", threads=None, rounds=None,
+              json_path=None, plot_path=None, show=None, say=None, isolate=True, plan=None):
+    """Measure on this machine.
+
+    Parameters
+    ----------
+    mode : {"quick", "full"}
+        Under a minute on two idle cores, or everything.
+    shapes : sequence of (T, N, D, H), optional
+        Instead of the mode's.
+    cells : sequence of {"rnn", "bnrnn", "lstm", "bnlstm"}
+    device : {"cpu", "cuda"}
+    dtype : {"float32", "float64"}
+    threads : int, optional
+        Of every entrant; by default OMP_NUM_THREADS, or as many as there are cores.
+    rounds : int, optional
+        Instead of the mode's.
+    json_path, plot_path : path-like, optional
+        Where the numbers and the scaling picture go.
+    show : callable, optional
+        Is given each part of the text as soon as it is known; ``"\\n\\n"`` joins them to `report_text`.
+    say : callable, optional
+        Is told, in a line, how far it is.
+    isolate : bool
+        A process for each entrant.
+    plan : Plan, optional
+        Instead of the mode's.
+
+    Returns
+    -------
+    dict
+        What the JSON file holds: "machine", "settings", "tables" (times of every round, rows with medians and ratios),
+        "memory", "scaling". `minibn.bench.report_text` makes it readable.
+
+    Raises
+    ------
+    ValueError
+        Unknown mode, cell, device; sizes that are none; "cuda" without CuPy or a GPU.
+    OSError
+        A file cannot be written. What was measured has been shown by then.
+    """
+    check_choice("mode", mode, tuple(PLANS))
+    plan = plan or PLANS[mode]
+    shapes = plan.shapes if shapes is None else tuple(map(tuple, shapes))
+    rounds = plan.rounds if rounds is None else rounds
+    threads = int(os.environ.get("OMP_NUM_THREADS") or available_cores()) if threads is None else threads
+    _check(shapes, cells, dtype, rounds, threads)
+    to_device(np.zeros(1), device)                       # no GPU: say so now
+    for path in filter(None, (json_path, plot_path)):
+        Path(path).parent.mkdir(parents=True, exist_ok=True)
+    show, say = show or _ignore, say or _ignore
+    dtype = str(np.dtype(dtype))
+    start = partial(_workers, isolate=isolate, threads=threads)
+    report = {
+        "machine": describe_machine(threads, device),
+        "settings": {"mode": mode, "device": device, "dtype": dtype, "rounds": rounds},
+        "tables": [],
+        "memory": [],
+    }
+    show(header_text(report))
+    for shape in shapes:
+        report["tables"].append(_table(start, Setting(shape, dtype, device), cells, rounds, say))
+        show(table_text(report["tables"][-1]))
+    if device == "cpu":
+        for shape in shapes:
+            report["memory"].append(_memory(start, Setting(shape, dtype, device), cells, say))
+            show(memory_text(report["memory"][-1]))
+    report["scaling"] = _scaling(start, Setting(plan.scaling_base, dtype, device), cells, plan, say)
+    show(scaling_text(report["scaling"]))
+    if json_path:
+        _write(json_path, report)
+    if plot_path:
+        save_figure(plot_path, *(partial(scaling.plot_axis, report["scaling"], axis) for axis in scaling.AXES),
+                    size=(5.2, 4.2))
+    return report
+
+
+def _write(path, report):
+    """Every digit of every time, so that whoever reads it finds the same medians; one line per table."""
+    def text(value):
+        if isinstance(value, list):
+            return "[\n" + ",\n".join(map(json.dumps, value)) + "\n]"
+        return json.dumps(value)
+
+    lines = [f"{json.dumps(key)}: {text(value)}" for key, value in report.items()]
+    Path(path).write_text("{\n" + ",\n".join(lines) + "\n}\n", encoding="utf-8")
+
+
+def _ignore(text):
+    """Nobody wants to know."""
+
+
+def _check(shapes, cells, dtype, rounds, threads):
+    for shape in shapes:
+        if len(shape) != 4:
+            raise ValueError(f"shapes: expected T,N,D,H, got {_name(shape)}; pass four sizes")
+        check_sizes(**dict(zip("TNDH", shape, strict=True)))
+        if shape[1] < 2:
+            raise ValueError(f"shapes: expected N >= 2 examples, got N={shape[1]}; one alone has no batch statistics")
+    for cell in cells:
+        check_choice("cells", cell, tuple(CELLS))
+    check_dtype(dtype)
+    check_sizes(rounds=rounds, threads=threads)
+
+
+@contextmanager
+def _workers(rows, setting, isolate, threads):
+    """The workers of these entrants by name, built, and why the others could not be."""
+    make = ProcessWorker if isolate else LocalWorker
+    workers, failures = {}, {}
+    try:
+        for entrant in rows:                             # all processes load their libraries at the same time
+            try:
+                workers[entrant.name] = make(entrant, setting, threads)
+            except RuntimeError as error:
+                failures[entrant.name] = str(error)
+        for name, worker in list(workers.items()):
+            try:
+                worker.wait()
+            except RuntimeError as error:
+                failures[name] = str(error)
+                workers.pop(name).close()
+        yield workers, failures
+    finally:
+        for worker in workers.values():
+            worker.close()
+
+
+def _table(start, setting, cells, rounds, say):
+    """Everybody's times at one shape."""
+    rows = entrants(cells, setting.device)
+    with start(rows, setting) as (workers, failures):
+        times, failed = alternate(workers, rounds, say=lambda line: say(f"{_name(setting.shape)}: {line}"))
+        extra = {name: workers[name].extra_memory() for name in times}
+    return {"shape": list(setting.shape), "rows": rows_of(rows, times, extra), "times": times,
+            "failures": {**failures, **failed}}
+
+
+def _memory(start, setting, cells, say):
+    """What our cells keep, each in a fresh process: nothing that it reuses is there yet."""
+    found = {}
+    with start([entrant for entrant in entrants(cells) if entrant.kind == "minibn"], setting) as (workers, _):
+        for name, worker in workers.items():
+            say(f"{_name(setting.shape)}: memory of {name}")
+            found[name] = worker.ask("memory")
+    return {"shape": list(setting.shape), "cells": found}
+
+
+def _scaling(start, setting, cells, plan, say):
+    """Our times along each axis, with the first engine that there is."""
+    for engine in ENGINES:
+        rows = scaling.scaling_entrants(cells, engine)
+        with start(rows, setting) as (workers, _):
+            found = scaling.measure_scaling(workers, plan.scaling_base, plan.scaling_sizes, plan.scaling_rounds,
+                                            say=lambda line: say(f"scaling: {line}"))
+        if len(found["failures"]) < len(rows):
+            break
+    return found
+
+
+def _name(shape):
+    return ",".join(map(str, shape))

@@ -1,0 +1,174 @@
+"""A process for each entrant: no library's threads and no library's memory get in the way of another's."""
+
+import os
+import signal
+import threading
+from contextlib import contextmanager
+from multiprocessing import get_context
+
+from minibn.bench.entrants import build
+from minibn.bench.memory import resident_bytes
+from minibn.training.runs import THREAD_VARIABLES
+
+
+class LocalWorker:
+    """The same in this process; its resident memory is not the entrant's alone, and stays unknown."""
+
+    def __init__(self, entrant, setting, threads=None):
+        self.built = _or_runtime_error(build, entrant, setting)
+
+    def ask(self, method, *arguments):
+        """Call a method of what was built.
+
+        Raises
+        ------
+        RuntimeError
+            It failed; the message says how, in a line.
+        """
+        return _or_runtime_error(getattr(self.built, method), *arguments)
+
+    def measure(self, repeats):
+        """See `minibn.bench.timing.alternate`."""
+        return self.ask("measure", repeats)
+
+    def wait(self):
+        """Until it is built."""
+
+    def extra_memory(self):
+        """Bytes beyond those before the first run, at most; None where unknown."""
+        return None
+
+    def close(self):
+        """End it."""
+
+
+class ProcessWorker(LocalWorker):
+    """In a process of its own, with a given number of threads."""
+
+    def __init__(self, entrant, setting, threads):
+        context = get_context("spawn")
+        self.connection, theirs = context.Pipe()
+        self.process = context.Process(target=_serve, args=(theirs, entrant, setting, threads), daemon=True)
+        with _environment(threads, setting.device), _deaf_children():
+            self.process.start()
+        theirs.close()
+        self.waiting, self.device = True, setting.device
+
+    def ask(self, method, *arguments):
+        """Call a method of what was built there; RuntimeError as for `LocalWorker`."""
+        self.wait()
+        return self._exchange((method, arguments))
+
+    def extra_memory(self):
+        """Bytes beyond those resident before the first run, at most; on a GPU, all that the library has taken."""
+        if self.device == "cuda":
+            return self.ask("device_bytes")
+        self.wait()
+        found = self._exchange("memory")
+        return found and found[1] - self.before[0]
+
+    def wait(self):
+        """Until it is built; RuntimeError if it cannot be."""
+        if self.waiting:
+            self.waiting = False
+            self.before = self._receive()
+
+    def close(self):
+        """End the process; it has nothing to put in order."""
+        self.connection.close()
+        self.process.kill()
+        self.process.join()
+
+    def _exchange(self, message):
+        try:
+            self.connection.send(message)
+        except OSError:
+            raise RuntimeError(self._death()) from None
+        return self._receive()
+
+    def _receive(self):
+        try:
+            failed, answer = self.connection.recv()
+        except (EOFError, OSError):
+            raise RuntimeError(self._death()) from None
+        if failed:
+            raise RuntimeError(answer)
+        return answer
+
+    def _death(self):
+        self.process.join(timeout=2)
+        code = self.process.exitcode
+        why = "killed, perhaps for want of memory" if code is not None and code < 0 else f"exit code {code}"
+        return f"its process ended ({why})"
+
+
+def _serve(connection, entrant, setting, threads):
+    """The other side of `ProcessWorker`: builds, then answers until the connection is closed."""
+    _use_cores(threads)
+    try:
+        built = _or_runtime_error(build, entrant, setting)
+        connection.send((False, resident_bytes()))
+        while True:
+            message = connection.recv()
+            if message == "memory":
+                answer = resident_bytes()
+            else:
+                method, arguments = message
+                answer = _or_runtime_error(getattr(built, method), *arguments)
+            connection.send((False, answer))
+    except RuntimeError as error:
+        connection.send((True, str(error)))
+    except (EOFError, OSError):
+        pass                                          # the parent has closed the connection
+
+
+def _or_runtime_error(function, *arguments):
+    """Call it; whatever goes wrong with an entrant costs its row and not the table."""
+    try:
+        return function(*arguments)
+    except Exception as error:
+        text = " ".join(str(error).split()) or type(error).__name__
+        raise RuntimeError(text if isinstance(error, ImportError | ValueError) else
+                           f"{type(error).__name__}: {text}") from error
+
+
+def available_cores():
+    """How many cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+
+
+def _use_cores(threads):
+    """Where the system can do that: as many cores as threads. XLA has no other setting for it."""
+    if hasattr(os, "sched_setaffinity") and threads < available_cores():
+        os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:threads])
+
+
+@contextmanager
+def _deaf_children():
+    """Processes started here inherit that Ctrl-C is none of their business: the parent ends them."""
+    if threading.current_thread() is not threading.main_thread():            # elsewhere signals cannot be set
+        yield
+        return
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+@contextmanager
+def _environment(threads, device):
+    """What the libraries of a new process read when they are loaded."""
+    settings = dict.fromkeys(THREAD_VARIABLES, str(threads))
+    if device == "cpu":
+        settings["JAX_PLATFORMS"] = "cpu"
+    before = {name: os.environ.get(name) for name in settings}
+    os.environ.update(settings)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value

@@ -1,0 +1,72 @@
+"""Statistics over the examples of a minibatch, in place: weighted sums as products with a vector of weights."""
+
+import numpy as np
+
+from minibn.kernels import workspace
+
+
+class Examples:
+    """Which examples are live at each step, and what each weighs in the batch statistics.
+
+    Attributes
+    ----------
+    weight : sequence of T arrays (N,)
+        1/N, or mask/(number of live examples).
+    share : sequence of T scalars
+        What one live example weighs: 1/N, or 1/(number of live examples).
+    live, padded : sequence of T arrays (N, 1), or None
+        1 where an example is live, where it is padded; None without a mask.
+    """
+
+    def __init__(self, T, N, dtype, mask=None):
+        real = np.zeros(0, dtype).real.dtype
+        self.ones = np.ones(N, dtype)
+        if mask is None:
+            self.weight = [np.full(N, 1 / N, dtype)] * T
+            self.share = [real.type(1 / N)] * T
+            self.live = self.padded = None
+        else:
+            count = np.maximum(mask.sum(axis=1, keepdims=True), 1)
+            self.weight = (mask / count).astype(dtype)
+            self.share = (1 / count[:, 0]).astype(real)
+            self.live = mask.astype(dtype)[..., None]
+            self.padded = (~mask).astype(dtype)[..., None]
+
+    def centre(self, t, a, mean, out):
+        """out = a - mean with the batch mean of step t, which is left in `mean` (G,); zero where padded."""
+        np.dot(self.weight[t], a, out=mean)
+        self.subtract(t, a, mean, out)
+
+    def subtract(self, t, a, mean, out):
+        """out = a - mean, zero where padded."""
+        np.subtract(a, mean, out=out)
+        if self.live is not None:
+            np.multiply(out, self.live[t], out=out)
+
+    def freeze(self, t, new, old):
+        """The carried state: padded examples keep the one before."""
+        if self.padded is not None:
+            np.copyto(new, old, where=self.padded[t] != 0)
+
+    def hold_back(self, t, dstate, kept):
+        """Split a gradient (N, H) of the carried state: `kept` is the part of the padded examples."""
+        if self.live is not None:
+            np.multiply(dstate, self.padded[t], out=kept)
+            np.multiply(dstate, self.live[t], out=dstate)
+
+    def pass_on(self, dstate, kept):
+        """Add what was held back to what the step itself passes on."""
+        if self.live is not None:
+            np.add(dstate, kept, out=dstate)
+
+
+def scale_of(gamma, variance, eps, out):
+    """out = gamma / sqrt(variance + eps), in place."""
+    np.add(variance, eps, out=out)
+    np.sqrt(out, out=out)
+    np.divide(gamma, out, out=out)
+
+
+def scratch(dtype, *shapes):
+    """Arrays of the given shapes to compute in."""
+    return [workspace.empty(shape, dtype) for shape in shapes]

@@ -1,0 +1,146 @@
+"""What a layer's forward pass returns beside h: every quantity of the equations by its name."""
+
+from functools import cached_property
+from typing import NamedTuple
+
+from minibn.backend import array_module
+from minibn.equations.recurrence import SequenceCache
+from minibn.statistics import Statistics
+
+
+class InputCache(NamedTuple):
+    """The input term of a sequence, as the backward pass needs it."""
+
+    x: object           # (T, N, D) floating or (T, N) integer; zeros at padded steps
+    x_linear: object    # (T, N, G)
+    x_term: object      # (T, N, G)
+    x_bn: tuple         # of BatchNormCache: one per step, one for the whole sequence, or none
+
+    def look_up(self, name):
+        """A field, or x_mean, x_variance, x_inv_std (T, 1, G; per sequence (1, 1, G)), x_hat (T, N, G)."""
+        if name in self._fields:
+            return getattr(self, name)
+        field = name.removeprefix("x_")
+        if not self.x_bn or field not in self.x_bn[0]._fields:
+            raise AttributeError(f"no quantity called {name!r} in the input term")
+        values = array_module(self.x_linear).stack([getattr(cache, field) for cache in self.x_bn])
+        return values.reshape(self.x_linear.shape) if field == "hat" else values
+
+
+class LayerCache:
+    """Everything a layer's forward pass computed, by the paper's names.
+
+    ``cache.h`` and ``cache.c`` (T, N, H) are the carried states; ``cache.f_tilde``, ``cache.h_hat``,
+    ``cache.x_hat`` and every other quantity of the equations are stacked over time.
+    """
+
+    def __init__(self, layer_type, inputs, sequence):
+        self.layer_type = layer_type
+        self.inputs = inputs
+        self.sequence = sequence
+        self.learned_state = True
+
+    @property
+    def x(self):
+        """The input (T, N, D) or (T, N), zeros at padded steps."""
+        return self.inputs.x
+
+    @property
+    def mask(self):
+        """The mask (T, N) as bool, or None."""
+        return self.sequence.mask
+
+    @property
+    def final_state(self):
+        """The carried state after the last step: (h_T,) or (h_T, c_T)."""
+        return self.sequence.final_state
+
+    def statistics(self, terms):
+        """The statistics that each of the `terms` was normalized with: term -> Statistics of arrays (T, G)."""
+        return {term: Statistics(*(getattr(self, f"{term}_{field}")[:, 0] for field in Statistics._fields))
+                for term in terms}
+
+    def __getattr__(self, name):
+        if name.startswith("__") or "sequence" not in self.__dict__:
+            raise AttributeError(name)
+        if name.startswith("x_"):
+            return self.inputs.look_up(name)
+        return getattr(self.sequence, name)
+
+
+class KernelCache(LayerCache):
+    """What a kernel kept, and the layer that made it: every other quantity is recomputed by the equations.
+
+    Each step is computed from the states that the kernel carried to it, so that what the equations answer is what
+    the kernel did, up to the rounding of one step.
+    """
+
+    def __init__(self, layer, call, stored):
+        self.layer_type = type(layer)
+        self.layer = layer
+        self.call = call
+        self.stored = stored
+        self.learned_state = True
+
+    @property
+    def x(self):
+        return self.call.x
+
+    @property
+    def mask(self):
+        return self.call.mask
+
+    @property
+    def h(self):
+        """h_1 .. h_T (T, N, H)."""
+        return self.stored.h
+
+    @property
+    def c(self):
+        """c_1 .. c_T (T, N, H)."""
+        return self.sequence.c if self.stored.c is None else self.stored.c       # the former says that there is none
+
+    @property
+    def initial_state(self):
+        """(h_0,) or (h_0, c_0), each (N, H)."""
+        return self.call.state
+
+    @property
+    def final_state(self):
+        return tuple(states[-1] for states in self._states)
+
+    def statistics(self, terms):
+        """The statistics that each of the `terms` was normalized with: term -> Statistics of arrays (T, G)."""
+        return {term: self.stored.statistics[term] for term in terms}
+
+    @cached_property
+    def inputs(self):
+        """The input term, by the equations."""
+        given = self.call.given
+        return self.layer._input_forward(self.call.x, self.call.mask, given and given.get("x"))
+
+    @cached_property
+    def sequence(self):
+        """The recurrence, by the equations, each step from the carried states."""
+        x_term, mask, given = self.inputs.x_term, self.call.mask, self.call.given
+        steps, states, state = [], [], self.call.state
+        for t in range(len(x_term)):
+            one = slice(t, t + 1)
+            at_t = given and {term: Statistics(*(value[one] for value in values))
+                              for term, values in given.items() if term != "x"}
+            steps += self.layer._recur_forward(x_term[one], state, None if mask is None else mask[one], at_t).steps
+            state = tuple(carried[t] for carried in self._states)
+            states.append(state)
+        return SequenceCache(steps, states, self.call.state, mask)
+
+    @property
+    def _states(self):
+        return (self.stored.h,) if self.stored.c is None else (self.stored.h, self.stored.c)
+
+    def __getattr__(self, name):
+        if name.startswith("__") or "stored" not in self.__dict__:
+            raise AttributeError(name)
+        term, _, field = name.partition("_")
+        if term in self.stored.statistics and field in Statistics._fields:
+            return getattr(self.stored.statistics[term], field)[:, None]
+        return self.inputs.look_up(name) if name.startswith("x_") else getattr(self.sequence, name)

@@ -1,0 +1,488 @@
+"""The CUDA kernels: they compile for GPUs, and on the CPU stand-in they equal the equations. A GPU itself is optional.
+
+The same sources are compiled twice: by nvcc for two generations of GPUs, and by g++ for `cuda_on_cpu`, which runs
+every thread as a fiber. What only a GPU can show (its arithmetic, its memory model, its speed) is left to the tests
+marked `gpu`.
+"""
+
+import os
+import re
+import shutil
+import subprocess
+
+import numpy as np
+import pytest
+import strict_cupy
+from cuda_on_cpu import raw_module
+from cuda_on_cpu.raw_module import Machine
+
+import minibn
+from minibn.layers import BNLSTM, BNRNN, LSTM, RNN, BNRNNTwoTerm
+from minibn.layers.caches import KernelCache
+from minibn.statistics import PopulationStatistics, Statistics
+
+SOURCES = raw_module.MACHINE.parent
+FILES = ("lstm.cu", "rnn.cu", "input_term.cu")
+CELLS = {
+    "RNN": (RNN, {}),
+    "BNRNN": (BNRNN, {}),
+    "BNRNNTwoTerm": (BNRNNTwoTerm, {}),
+    "BNRNNTwoTerm, x per sequence": (BNRNNTwoTerm, {"input_statistics": "sequence"}),
+    "LSTM": (LSTM, {}),
+    "LSTM with beta_c": (LSTM, {"cell_offset": True}),
+    "BNLSTM": (BNLSTM, {}),
+    "BNLSTM, x per sequence": (BNLSTM, {"input_statistics": "sequence"}),
+}
+EVERY_CELL = pytest.mark.parametrize("name", CELLS)
+EVERY_DTYPE = pytest.mark.parametrize("dtype", [np.float64, np.float32], ids=["f64", "f32"])
+# One step, relative to the largest value: rounding in sums of up to a few hundred terms.
+TOLERANCE = {np.float64: 1e-12, np.float32: 2e-5}
+# Devices on which the same small problem runs in one launch, in one launch with shared products, and step by step
+# with a step's numbers in shared or in global memory.
+WAYS = {
+    "one launch": {"multiprocessors": 4, "shared_bytes": 227 * 1024},
+    "one launch, split": {"multiprocessors": 8, "shared_bytes": 227 * 1024, "SPLITS": (4,)},
+    "steps": {"multiprocessors": 4, "shared_bytes": 227 * 1024, "SPLITS": ()},
+    "steps, global memory": {"multiprocessors": 4, "shared_bytes": 256, "SPLITS": ()},
+}
+EVERY_WAY = pytest.mark.parametrize("way", WAYS)
+
+
+@pytest.mark.parametrize("real", ["float", "double"])
+@pytest.mark.parametrize("file", FILES)
+def test_sources_compile_for_gpus(file, real, tmp_path):
+    if shutil.which("nvcc") is None:
+        pytest.skip("needs nvcc, CUDA's compiler")
+    command = ["nvcc", "-Werror", "all-warnings", f"-DREAL={real}", "-gencode", "arch=compute_80,code=sm_80",
+               "-gencode", "arch=compute_90,code=sm_90", "-Xptxas", "-v", "-c", str(SOURCES / file),
+               "-o", str(tmp_path / "out.o")]
+    result = subprocess.run(command, capture_output=True, text=True)
+    said = result.stdout + result.stderr
+    assert result.returncode == 0, said
+    spills = re.findall(r"(\d+) bytes spill stores", said)
+    assert spills and not any(map(int, spills)), said
+
+
+@pytest.fixture(scope="session")
+def folder(tmp_path_factory):
+    """Where libraries are kept: for all workers of a run alike."""
+    if shutil.which("g++") is None:
+        pytest.skip("needs g++")
+    base = tmp_path_factory.getbasetemp()
+    shared = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "cuda_on_cpu"
+    shared.mkdir(exist_ok=True)
+    return shared
+
+
+@pytest.fixture
+def cupy(monkeypatch, folder):
+    return raw_module.install(monkeypatch, folder)
+
+
+def set_up(monkeypatch, multiprocessors, shared_bytes, **constants):
+    """Give the device these limits, and `minibn.kernels.cuda.plan` these constants."""
+    from minibn.kernels.cuda import launch, plan
+
+    Machine.multiprocessors, Machine.shared_bytes = multiprocessors, shared_bytes
+    launch.limits_of.cache_clear()
+    for name, value in constants.items():
+        monkeypatch.setattr(plan, name, value)
+
+
+class Problem:
+    """A cell, random and non-zero, its input and a random upstream gradient; run by the equations or by the kernels."""
+
+    def __init__(self, name, dtype=np.float64, T=1, N=37, D=3, H=11, integer=False, masked=False, given=False, seed=0):
+        rng = np.random.default_rng([seed, 78])
+        make, settings = CELLS[name]
+        self.cell = make(D, H, dtype=dtype, rng=rng, **settings)
+        for key, value in self.cell.params.items():
+            drawn = rng.uniform(0.2, 0.6, value.shape) if key.startswith("gamma") else rng.normal(0, 0.4, value.shape)
+            self.cell.params[key] = drawn.astype(dtype)
+        self.dtype, self.N = dtype, N
+        self.x = rng.integers(D, size=(T, N)) if integer else rng.standard_normal((T, N, D)).astype(dtype)
+        if integer:
+            self.x[:, :D] = np.arange(D)               # no step where all examples are alike
+        self.mask = None
+        if masked:
+            self.mask = rng.random((T, N)) < 0.7
+            self.mask[:, :min(N, 6)] = True            # enough live examples that their statistics are no accident
+            self.mask[T // 2] = self.mask[T // 2] if T < 4 else False
+            if not integer:
+                self.x[~self.mask] = np.nan            # padding is never read
+        self.dh = rng.standard_normal((T, N, H)).astype(dtype)
+        self.states = tuple(rng.normal(0, 0.5, (N, H)).astype(dtype) for _ in self.cell.state_names)
+        self.statistics = None
+        if given and self.cell.terms:
+            self.statistics = PopulationStatistics({
+                term: Statistics(rng.normal(0, 0.3, shape).astype(dtype), rng.uniform(0.3, 1, shape).astype(dtype))
+                for term in self.cell.terms
+                for shape in [(1 if "per sequence" in name and term == "x" else 4, self.cell.term_size(term))]})
+
+    def equations(self, order=slice(None)):
+        """h, the carried states, dx and the gradients, of the examples in `order` and put back."""
+        back = np.argsort(np.arange(self.N)[order])
+        h, cache = self.cell.forward(self.x[:, order], None if self.mask is None else self.mask[:, order],
+                                     tuple(state[order] for state in self.states), self.statistics, 2)
+        values = self._values(h, cache, *self.cell.backward(self.dh[:, order], cache))
+        per_example = {"h", "c", "dx"}
+        return {key: value[:, back] if key in per_example else value[back] if key in self.cell.state_names else value
+                for key, value in values.items()}
+
+    def device_arguments(self):
+        """The cell with the kernels, and the arguments of its forward."""
+        cell = minibn.to_device(self.cell, "cuda")
+        cell.engine = "kernels"
+        return cell, minibn.to_device([self.x, self.mask, self.states, self.statistics], "cuda")
+
+    def kernels(self):
+        """The same on the device, brought back."""
+        cell, arguments = self.device_arguments()
+        h, cache = cell.forward(*arguments, 2)
+        assert isinstance(cache, KernelCache)
+        dx, grads = cell.backward(minibn.to_device(self.dh, "cuda"), cache)
+        return minibn.to_host(self._values(h, cache, dx, grads))
+
+    def _values(self, h, cache, dx, grads):
+        states = {"h": h, "c": cache.c} if self.cell.blocks == 4 else {"h": h}
+        return {**states, **({} if dx is None else {"dx": dx}), **grads}
+
+
+def distance(a, b):
+    """The largest difference relative to the largest value."""
+    assert a.shape == b.shape
+    assert a.dtype == b.dtype
+    return np.abs(a - b).max() / max(np.abs(a).max(), np.finfo(a.dtype).tiny)
+
+
+def assert_equal_step(expected, got, dtype):
+    largest = max(np.abs(value).max() for key, value in expected.items() if key not in ("h", "c"))
+    for key, value in expected.items():
+        scale = max(1, 1e-3 * largest / max(np.abs(value).max(), 1e-30))       # as gradients are compared everywhere
+        assert distance(value, got[key]) < TOLERANCE[dtype] * scale, key
+
+
+def assert_no_further_than_permuted(problem, expected, got):
+    """Ten times what the equations themselves move when the batch is permuted, or the rounding of the last place."""
+    orders = [np.random.default_rng(k).permutation(problem.N) for k in range(3)]
+    permuted = [problem.equations(order) for order in orders]
+    for key, value in expected.items():
+        moved = max(distance(value, other[key]) for other in permuted)
+        assert distance(value, got[key]) <= max(10 * moved, 8 * np.finfo(problem.dtype).eps), (key, moved)
+
+
+@EVERY_CELL
+@EVERY_WAY
+@EVERY_DTYPE
+@pytest.mark.parametrize("case", ["batch", "masked given", "integer masked"])
+def test_one_step_equals_the_equations(cupy, monkeypatch, name, way, dtype, case):
+    set_up(monkeypatch, **WAYS[way])
+    problem = Problem(name, dtype, integer="integer" in case, masked="masked" in case, given="given" in case)
+    assert_equal_step(problem.equations(), problem.kernels(), dtype)
+
+
+@EVERY_CELL
+@EVERY_WAY
+@pytest.mark.parametrize("case", ["batch", "masked", "given"])
+def test_a_sequence_is_no_further_away_than_a_permuted_batch(cupy, monkeypatch, name, way, case):
+    set_up(monkeypatch, **WAYS[way])
+    for dtype in (np.float64, np.float32):
+        problem = Problem(name, dtype, T=5, N=21, H=9, masked=case == "masked", given=case == "given")
+        assert_no_further_than_permuted(problem, problem.equations(), problem.kernels())
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_random_sizes_cells_and_devices(cupy, monkeypatch, seed):
+    rng = np.random.default_rng([seed, 79])
+    name = list(CELLS)[seed % len(CELLS)]
+    T, N, D, H = rng.integers(1, 6), rng.integers(4, 90), rng.integers(1, 4), rng.integers(1, 24)
+    N = N // 4 * 4 if seed % 3 == 0 else N                     # rows that can be copied 16 bytes at a time
+    set_up(monkeypatch, int(rng.integers(1, 7)), int(rng.choice([6, 24, 96])) * 1024,
+           SPLITS=(int(rng.choice([1, 2, 4])), 1), TILES=tuple(rng.permutation([1, 4, 8]).tolist()))
+    Machine.order = int(rng.integers(0, 5))
+    problem = Problem(name, np.float64, int(T), int(N), int(D), int(H), masked=bool(rng.integers(2)), seed=seed)
+    expected, got = problem.equations(), problem.kernels()
+    largest = max(np.abs(value).max() for value in expected.values())
+    for key, value in expected.items():
+        assert np.abs(value - got[key]).max() < 1e-10 * largest, key
+
+
+@pytest.mark.parametrize("tile, threads", [(1, 256), (4, 64), (8, 32)])
+@pytest.mark.parametrize("N", [8, 36, 45])
+def test_every_way_of_multiplying(cupy, monkeypatch, tile, threads, N):
+    # Few threads and little memory at a time: several passes over the examples and several chunks of rows.
+    set_up(monkeypatch, 6, 200 * 1024, SPLITS=(2,), TILES=(tile,), THREADS=threads, CHUNK_BYTES=256, LEAST_CHUNK=2)
+    from minibn.kernels.cuda import lstm, plan
+
+    chosen = plan.sequence_plan(N, 48, 48, 4, lstm.FORWARD_MEMORY, 8, plan.Limits(6, 200 * 1024))
+    assert chosen.tile == tile and chosen.rows > 2 * chosen.chunk and (N < 36 or chosen.examples < N)
+    for order in range(3):
+        Machine.order = order
+        problem = Problem("BNLSTM", T=2, N=N, H=48)
+        assert_no_further_than_permuted(problem, problem.equations(), problem.kernels())
+
+
+@EVERY_CELL
+@pytest.mark.parametrize("way", ["one launch", "one launch, split", "steps"])
+def test_the_order_of_threads_changes_no_bit(cupy, monkeypatch, name, way):
+    """Ascending with late copies, descending with early ones, and random orders: a race would show in one of them."""
+    set_up(monkeypatch, **WAYS[way])
+    problem = Problem(name, T=4, N=10, H=7, masked=True)
+    results = []
+    for Machine.order in range(4):
+        results.append(problem.kernels())
+    for other in results[1:]:
+        for key, value in results[0].items():
+            np.testing.assert_array_equal(value, other[key], err_msg=key)
+
+
+# The lines around a barrier in rnn.cu or in what it includes: the barrier is the line that waits.
+BARRIERS = {
+    "before the product of other blocks' h": """
+        barrier.wait();
+    }
+}
+
+template <Form FORM>
+__device__ void forward_once""",
+    "after the statistics": """&mean[u], &inv_std[u]);
+            }
+            __syncthreads();""",
+    "before a copied chunk is read": "            copies_arrived<1>();",
+    "before a chunk is overwritten": "            __syncthreads();                    // the next chunk",
+    "before the sums are used": "        if (FORM != PLAIN) __syncthreads();",
+}
+
+
+@pytest.mark.parametrize("barrier", BARRIERS)
+def test_a_missing_barrier_is_noticed(cupy, monkeypatch, barrier):
+    """So that the tests above mean something: without any one of these some order of the threads goes wrong."""
+    from minibn.kernels.cuda import launch
+
+    true_source, text = launch.source, BARRIERS[barrier]
+    line = next(line for line in text.split("\n") if re.search(r"wait\(\)|__syncthreads|copies_arrived", line))
+    broken = text.replace(line, re.sub(r"\S.*", ";", line), 1)
+    assert true_source("rnn.cu").count(text) == 1
+    monkeypatch.setattr(launch, "source", lambda name: true_source(name).replace(text, broken))
+    set_up(monkeypatch, 6, 64 * 1024, CHUNK_BYTES=256, LEAST_CHUNK=2, THREADS=64)
+    problem = Problem("BNRNN", T=4, N=10, H=24)
+    expected = problem.equations()
+
+    def goes_wrong():
+        try:
+            got = problem.kernels()
+        except AssertionError:                                         # the stand-in itself has noticed
+            return True
+        return not all(distance(value, got[key]) < 1e-10 for key, value in expected.items())
+
+    wrong = []
+    for Machine.order in range(6):
+        wrong.append(goes_wrong())
+    assert any(wrong)
+
+
+@EVERY_CELL
+def test_launches_per_sequence_and_per_step(cupy, monkeypatch, name):
+    problem = Problem(name, T=9, N=6)
+    cell, arguments = problem.device_arguments()
+    dh = minibn.to_device(problem.dh, "cuda")
+
+    def count(way):
+        set_up(monkeypatch, **WAYS[way])
+        with strict_cupy.counting(cupy) as counts:
+            _, cache = cell.forward(*arguments)
+            cell.backward(dh, cache)
+        assert counts.synchronisations == 0, counts.places()
+        assert counts.uploads == 0, counts.places("upload")
+        return counts
+
+    whole = count("one launch")
+    assert {kernel: times for kernel, times in whole.names().items() if kernel.endswith(("_sequence", "_step"))} == {
+        f"{cell.kernel}_forward_sequence": 1, f"{cell.kernel}_backward_sequence": 1}
+    steps = count("steps")
+    per_step = [times for kernel, times in steps.names().items() if kernel.endswith("_step")]
+    assert per_step == [9, 9]
+    assert (steps.operations - whole.operations) / 9 <= 2 * 2          # two launches a step and direction, under ten
+
+
+def test_a_training_iteration_never_waits(cupy, monkeypatch):
+    set_up(monkeypatch, **WAYS["one launch"])
+    from minibn.optimizers import RMSProp, clip_by_global_norm
+
+    rng = np.random.default_rng(0)
+    cell = BNLSTM(1, 9, dtype=np.float32, rng=0, engine="kernels")
+    model = minibn.to_device(minibn.SequenceClassifier(cell, 3, rng=1), "cuda")
+    x, y = cupy.asarray(rng.random((5, 8, 1), dtype=np.float32)), cupy.asarray(rng.integers(3, size=8))
+    optimizer = RMSProp(model.params)
+    losses = []
+    with strict_cupy.counting(cupy) as counts:
+        for _ in range(3):
+            loss, grads = model.loss_and_grads(x, y)
+            grads, _ = clip_by_global_norm(grads, 1.0)
+            optimizer.step(grads)
+            losses.append(loss)
+    assert counts.synchronisations == 0, counts.places()
+    assert float(losses[-1]) < float(losses[0])
+
+
+def test_backward_is_pure_and_gives_the_same_twice(cupy, monkeypatch):
+    set_up(monkeypatch, **WAYS["one launch"])
+    problem = Problem("BNLSTM", T=4, N=9, masked=True)
+    cell, (x, mask, states, _) = problem.device_arguments()
+    given = minibn.to_host([x, mask, states, cell.params])
+    dh = minibn.to_device(problem.dh, "cuda")
+    _, one = cell.forward(x, mask, states)
+    kept = minibn.to_host([one.stored.h, one.stored.c, one.stored.arrays["x"], one.stored.arrays["h_hat"]])
+    _, other = cell.forward(2 * x, mask, states)
+    first = minibn.to_host(cell.backward(dh, one))
+    cell.backward(3 * dh, other)
+    second = minibn.to_host(cell.backward(dh, one))
+    for a, b in [(first, second), (given, minibn.to_host([x, mask, states, cell.params])), (problem.dh, dh.get()),
+                 (kept, minibn.to_host([one.stored.h, one.stored.c, one.stored.arrays["x"],
+                                        one.stored.arrays["h_hat"]]))]:
+        assert_same_bits(a, b)
+
+
+def assert_same_bits(a, b):
+    if isinstance(a, dict):
+        assert a.keys() == b.keys()
+        a, b = list(a.values()), list(b.values())
+    if isinstance(a, list | tuple):
+        for one, other in zip(a, b, strict=True):
+            assert_same_bits(one, other)
+    else:
+        np.testing.assert_array_equal(a, b)
+
+
+@EVERY_CELL
+def test_the_cache_answers_every_name(cupy, monkeypatch, name):
+    set_up(monkeypatch, **WAYS["one launch"])
+    problem = Problem(name, T=3, N=9, masked=True)
+    _, readable = problem.cell.forward(problem.x, problem.mask, problem.states)
+    cell, (x, mask, states, _) = problem.device_arguments()
+    _, fast = cell.forward(x, mask, states)
+    names = [f"{term}_{field}" for term in cell.terms for field in ("mean", "inv_std", "hat")]
+    names += ["h_linear", "x_linear", *(["f", "i", "o", "g", "tanh_c"] if cell.blocks == 4 else ["h_tilde"])]
+    for each in names:
+        np.testing.assert_allclose(getattr(fast, each).get(), getattr(readable, each), atol=1e-12, err_msg=each)
+    ours, theirs = fast.statistics(cell.terms), readable.statistics(cell.terms)
+    for term in cell.terms:
+        for a, b in zip(ours[term], theirs[term], strict=True):
+            np.testing.assert_allclose(a.get(), b, atol=1e-13, err_msg=term)
+
+
+def test_arrays_that_are_not_contiguous(cupy, monkeypatch):
+    set_up(monkeypatch, **WAYS["one launch"])
+    problem = Problem("BNLSTM", T=4, N=12, masked=True)
+    expected = problem.kernels()
+    wide = {name: np.repeat(getattr(problem, name), 2, axis=1) for name in ("x", "mask", "dh")}
+    cell, (_, _, states, _) = problem.device_arguments()
+    x, mask, dh = (minibn.to_device(value, "cuda")[:, ::2] for value in wide.values())
+    cell.params = {key: minibn.to_device(np.repeat(value.get(), 2, axis=-1), "cuda")[..., ::2]
+                   for key, value in cell.params.items()}
+    h, cache = cell.forward(x, mask, states)
+    dx, grads = cell.backward(dh, cache)
+    for key, value in {"h": h, "dx": dx, **grads}.items():
+        np.testing.assert_array_equal(value.get(), expected[key], err_msg=key)
+
+
+def test_learned_states_and_a_piece_of_a_long_sequence(cupy, monkeypatch):
+    set_up(monkeypatch, **WAYS["one launch"])
+    problem = Problem("BNLSTM", T=6, N=9, given=True)
+    whole, _ = problem.cell.forward(problem.x, statistics=problem.statistics)
+    cell, (x, _, _, statistics) = problem.device_arguments()
+    _, first = cell.forward(x[:4], statistics=statistics)
+    second, _ = cell.forward(x[4:], initial_state=first.final_state, statistics=statistics, first_step=4)
+    np.testing.assert_allclose(second.get(), whole[4:], atol=1e-13)
+
+
+# ---- The plan, without running anything ----
+
+
+def plan_cases():
+    rng = np.random.default_rng(4)
+    for _ in range(400):
+        yield (int(rng.integers(2, 300)), int(rng.integers(1, 1200)), int(rng.integers(1, 140)),
+               int(rng.choice([48, 99, 163, 227])) * 1024, int(rng.choice([4, 8])), bool(rng.integers(2)))
+
+
+def test_a_plan_covers_the_work_and_fits(cupy):
+    from minibn.kernels.cuda import lstm, plan
+
+    found = 0
+    for N, H, multiprocessors, shared_bytes, itemsize, forward in plan_cases():
+        rows, per_unit, memory = (H, 4, lstm.FORWARD_MEMORY) if forward else (4 * H, 1, lstm.BACKWARD_MEMORY)
+        limits = plan.Limits(multiprocessors, shared_bytes)
+        p = plan.sequence_plan(N, H, rows, per_unit, memory, itemsize, limits)
+        if p is None:
+            continue
+        found += 1
+        columns = p.units * p.split * per_unit
+        examples_of_thread = 8 if p.tile == 8 else 4
+        assert p.blocks <= multiprocessors and p.blocks % p.split == 0 and p.shared_bytes <= shared_bytes
+        assert p.units * p.blocks >= H and p.rows * p.split >= rows
+        assert columns % p.tile == 0 and p.examples % examples_of_thread == 0
+        assert p.parts * (columns // p.tile) * (p.examples // examples_of_thread) <= p.threads
+        assert p.parts >= 1 and 1 <= p.chunk <= p.rows
+    assert found > 60
+
+
+def test_the_shapes_of_the_paper_fit_into_one_launch(cupy):
+    from minibn.kernels.cuda import lstm, plan
+
+    limits = plan.Limits(132, 227 * 1024)                     # an H100 or H200
+    for N, H in ((100, 100), (64, 1000)):
+        for rows, per_unit, memory in ((H, 4, lstm.FORWARD_MEMORY), (4 * H, 1, lstm.BACKWARD_MEMORY)):
+            assert plan.sequence_plan(N, H, rows, per_unit, memory, 4, limits) is not None
+    assert plan.sequence_plan(64, 1000, 1000, 4, lstm.FORWARD_MEMORY, 8, limits) is None      # 256 KiB of W_h a block
+    assert plan.sequence_plan(5000, 100, 100, 4, lstm.FORWARD_MEMORY, 4, limits) is None
+
+
+# ---- On a GPU ----
+
+
+@pytest.mark.gpu
+@EVERY_CELL
+@pytest.mark.parametrize("splits", [(1,), (4,), ()], ids=["one launch", "split", "steps"])
+def test_on_a_gpu(monkeypatch, name, splits):
+    from minibn.kernels.cuda import plan
+
+    monkeypatch.setattr(plan, "SPLITS", splits)
+    for dtype in (np.float64, np.float32):
+        for masked in (False, True):
+            one_step = Problem(name, dtype, N=45, H=33, masked=masked)
+            assert_equal_step(one_step.equations(), one_step.kernels(), dtype)
+            sequence = Problem(name, dtype, T=30, N=45, H=33, masked=masked)
+            assert_no_further_than_permuted(sequence, sequence.equations(), sequence.kernels())
+
+
+# ---- The script for a machine with a GPU ----
+
+
+def test_the_gpu_script_compares_every_way(cupy, monkeypatch):
+    set_up(monkeypatch, 8, 227 * 1024)
+    from minibn.bench import cuda_check
+
+    monkeypatch.setattr(cuda_check, "SEQUENCE", 4)
+    shares = cuda_check.compare("bnlstm", "float64", (9, 2, 5), masked=True)
+    assert set(shares) == {(way, kind) for way in cuda_check.WAYS for kind in ("step", "sequence")}
+    assert max(shares.values()) <= 1
+    ran = {name for name, *_ in Machine.launches}
+    assert {"bn_lstm_forward_sequence", "bn_lstm_forward_step"} <= ran
+
+    def broken(*arguments, true=cuda_check.values, **keywords):
+        found = true(*arguments, **keywords)
+        return {**found, "W_h": found["W_h"] * np.nan} if "cuda" in arguments else found
+
+    monkeypatch.setattr(cuda_check, "values", broken)
+    assert set(cuda_check.compare("bnlstm", "float64", (9, 2, 5), masked=False).values()) == {float("inf")}
+
+
+def test_the_gpu_script_without_a_gpu(monkeypatch, capsys):
+    import sys
+
+    from minibn.bench import cuda_check
+
+    monkeypatch.setitem(sys.modules, "cupy", None)
+    assert cuda_check.main([]) == 2
+    assert "CuPy" in capsys.readouterr().err

@@ -1,0 +1,351 @@
+"""The fast code against the readable code: every cell, every mode, both precisions; and what it does with memory."""
+
+import gc
+import tracemalloc
+
+import numpy as np
+import pytest
+
+import minibn
+from minibn import kernels
+from minibn.kernels import workspace
+from minibn.layers import BNLSTM, BNRNN, LSTM, RNN, BNRNNTwoTerm
+from minibn.layers.caches import KernelCache
+from minibn.statistics import PopulationStatistics, Statistics
+
+CELLS = {
+    "RNN": (RNN, {}),
+    "BNRNN": (BNRNN, {}),
+    "BNRNNTwoTerm": (BNRNNTwoTerm, {}),
+    "BNRNNTwoTerm, x per sequence": (BNRNNTwoTerm, {"input_statistics": "sequence"}),
+    "LSTM": (LSTM, {}),
+    "LSTM with beta_c": (LSTM, {"cell_offset": True}),
+    "BNLSTM": (BNLSTM, {}),
+    "BNLSTM, x per sequence": (BNLSTM, {"input_statistics": "sequence"}),
+}
+EVERY_CELL = pytest.mark.parametrize("name", CELLS)
+INPUTS = ("D=1", "D=3", "D=20", "integer")
+# Per step, relative to the largest value: rounding in sums of up to a few hundred terms.
+TOLERANCE = {np.float64: 1e-12, np.float32: 2e-5}
+
+
+class Problem:
+    """A cell under both engines with everything random and non-zero, its input, and a random upstream gradient."""
+
+    def __init__(self, name, dtype=np.float64, T=1, N=11, D=3, H=7, kind="D=3", masked=False, given=False, seed=0):
+        rng = np.random.default_rng([seed, 77])
+        make, settings = CELLS[name]
+        D = {"D=1": 1, "D=3": D, "D=20": 20, "integer": 5}[kind]
+        self.readable = make(D, H, dtype=dtype, rng=rng, **settings)
+        for key, value in self.readable.params.items():
+            drawn = rng.uniform(0.2, 0.6, value.shape) if key.startswith("gamma") else rng.normal(0, 0.4, value.shape)
+            self.readable.params[key] = drawn.astype(dtype)
+        self.fast = make(D, H, dtype=dtype, engine="kernels", **settings)
+        self.fast.params = {key: value.copy() for key, value in self.readable.params.items()}
+        self.dtype, self.shape = dtype, (T, N, D, H)
+        if kind == "integer":
+            self.x = rng.integers(D, size=(T, N))
+            self.x[:, :D] = np.arange(D)               # no step where all examples are alike
+        else:
+            self.x = rng.standard_normal((T, N, D)).astype(dtype)
+        self.mask = None
+        if masked:
+            self.mask = rng.random((T, N)) < 0.7
+            self.mask[:, :5] = True                    # enough live examples that their statistics are no accident
+            self.mask[T // 2] = self.mask[T // 2] if T < 4 else False
+            if kind != "integer":
+                self.x[~self.mask] = np.nan            # padding is never read
+        self.dh = rng.standard_normal((T, N, H)).astype(dtype)
+        self.states = tuple(rng.normal(0, 0.5, (N, H)).astype(dtype) for _ in self.readable.state_names)
+        self.statistics = None
+        if given and self.readable.terms:
+            self.statistics = PopulationStatistics({
+                term: Statistics(rng.normal(0, 0.3, shape).astype(dtype), rng.uniform(0.3, 1, shape).astype(dtype))
+                for term in self.readable.terms
+                for shape in [(1 if "per sequence" in name and term == "x" else 4, self.readable.term_size(term))]})
+
+    def run(self, cell, order=slice(None), states=True):
+        """h, the carried states, dx and the gradients, of the examples in `order` and put back."""
+        back = np.argsort(np.arange(self.shape[1])[order])
+        h, cache = cell.forward(self.x[:, order], None if self.mask is None else self.mask[:, order],
+                                tuple(state[order] for state in self.states) if states else None, self.statistics, 2)
+        dx, grads = cell.backward(self.dh[:, order], cache)
+        values = {"h": h, **({"c": cache.c} if cell.blocks == 4 else {}), **({} if dx is None else {"dx": dx})}
+        values = {key: value[:, back] for key, value in values.items()}
+        per_example = cell.state_names if states else ()
+        return {**values, **{key: grads[key][back] if key in per_example else grads[key] for key in grads}}, cache
+
+
+def distance(a, b):
+    """The largest difference relative to the largest value."""
+    assert a.shape == b.shape
+    assert a.dtype == b.dtype
+    return np.abs(a - b).max() / max(np.abs(a).max(), np.finfo(a.dtype).tiny)
+
+
+@EVERY_CELL
+@pytest.mark.parametrize("kind", INPUTS)
+@pytest.mark.parametrize("given", [False, True], ids=["batch", "given"])
+@pytest.mark.parametrize("masked", [False, True], ids=["", "masked"])
+@pytest.mark.parametrize("dtype", [np.float64, np.float32], ids=["f64", "f32"])
+def test_one_step_equals_the_equations(name, kind, given, masked, dtype):
+    problem = Problem(name, dtype, kind=kind, masked=masked, given=given)
+    expected, _ = problem.run(problem.readable)
+    got, cache = problem.run(problem.fast)
+    assert isinstance(cache, KernelCache)
+    largest = max(np.abs(value).max() for key, value in expected.items() if key not in ("h", "c"))
+    for key, value in expected.items():
+        allowed = TOLERANCE[dtype] * max(1, 1e-3 * largest / np.abs(value).max())       # as gradients are compared
+        if key == "W_x" and kind == "D=1" and not given:
+            # A single weight's scale is normalized away: all that is left of its gradient is the share of epsilon,
+            # and the rounding of what cancelled.
+            permuted, _ = problem.run(problem.readable, np.random.default_rng(1).permutation(11))
+            allowed = max(allowed, 10 * distance(value, permuted[key]))
+        assert distance(value, got[key]) < allowed, key
+
+
+@EVERY_CELL
+@pytest.mark.parametrize("kind", INPUTS)
+@pytest.mark.parametrize("given", [False, True], ids=["batch", "given"])
+@pytest.mark.parametrize("masked", [False, True], ids=["", "masked"])
+@pytest.mark.parametrize("dtype", [np.float64, np.float32], ids=["f64", "f32"])
+def test_a_sequence_is_no_further_away_than_a_permuted_batch(name, kind, given, masked, dtype):
+    problem = Problem(name, dtype, T=19, N=13, H=9, kind=kind, masked=masked, given=given)
+    expected, _ = problem.run(problem.readable)
+    got, _ = problem.run(problem.fast)
+    permuted = [problem.run(problem.readable, np.random.default_rng(k).permutation(13))[0] for k in range(5)]
+    for key, value in expected.items():
+        moved = max(distance(value, other[key]) for other in permuted)
+        # A sum over a permuted batch may round to the same bits; the kernels' may not.
+        assert distance(value, got[key]) <= max(10 * moved, 8 * np.finfo(dtype).eps), (key, moved)
+
+
+@EVERY_CELL
+@pytest.mark.parametrize("sizes", [(1, 2, 1, 1), (3, 2, 4, 5), (5, 33, 2, 3), (40, 7, 6, 17)],
+                         ids=lambda sizes: "-".join(map(str, sizes)))
+def test_odd_sizes(name, sizes):
+    T, N, D, H = sizes
+    problem = Problem(name, T=T, N=N, D=D, H=H)
+    expected, _ = problem.run(problem.readable, states=N > 2)
+    got, _ = problem.run(problem.fast, states=N > 2)
+    largest = max(np.abs(value).max() for value in expected.values())
+    for key, value in expected.items():
+        # N = 2 is badly conditioned: normalized values are 1 and -1, and most gradients cancel.
+        assert np.abs(value - got[key]).max() < (1e-11 if N > 2 else 1e-8) * largest, key
+
+
+@EVERY_CELL
+def test_complex_steps_pass_through_the_kernels(name):
+    cell = CELLS[name][0](3, 4, rng=0, engine="kernels", **CELLS[name][1])
+    x = np.random.default_rng(0).standard_normal((5, 6, 3))
+    report = minibn.check_gradients(cell, x)
+    assert report.ok, str(report)
+    mask = np.random.default_rng(1).random((5, 6)) < 0.8
+    mask[:, :3] = True
+    report = minibn.check_gradients(cell, x, mask=mask)
+    assert report.ok, str(report)
+
+
+@EVERY_CELL
+def test_backward_is_pure_and_forwards_do_not_disturb_each_other(name):
+    one, two = Problem(name, T=6, N=90, H=30, seed=1), Problem(name, T=6, N=90, H=30, seed=2)
+    expected, _ = one.run(one.readable)
+    x, dh = one.x.copy(), one.dh.copy()
+    _, cache = one.fast.forward(one.x, initial_state=one.states)
+    kept = cache.h.copy()
+    one.fast.forward(two.x, initial_state=two.states)             # takes other memory, its cache goes at once
+    one.fast.backward(two.dh, one.fast.forward(two.x, initial_state=two.states)[1])
+    first_dx, first = one.fast.backward(one.dh, cache)
+    second_dx, second = one.fast.backward(one.dh, cache)
+    np.testing.assert_array_equal(cache.h, kept)
+    np.testing.assert_array_equal(first_dx, second_dx)
+    np.testing.assert_array_equal(one.x, x)
+    np.testing.assert_array_equal(one.dh, dh)
+    for key in first:
+        np.testing.assert_array_equal(first[key], second[key])
+        assert distance(expected[key], first[key]) < 1e-10, key
+
+
+def test_gradients_and_outputs_outlive_the_cache():
+    problem = Problem("LSTM", T=20, N=64, H=32)
+    h, cache = problem.fast.forward(problem.x)
+    dx, grads = problem.fast.backward(problem.dh, cache)
+    copies = {"h": h.copy(), "dx": dx.copy(), **{key: value.copy() for key, value in grads.items()}}
+    del cache
+    for _ in range(3):                                            # whoever reuses the memory writes other numbers
+        _, other = problem.fast.forward(-3 * problem.x)
+        problem.fast.backward(2 * problem.dh, other)
+    for key, value in {"h": h, "dx": dx, **grads}.items():
+        np.testing.assert_array_equal(value, copies[key])
+
+
+@EVERY_CELL
+@pytest.mark.parametrize("masked", [False, True], ids=["", "masked"])
+@pytest.mark.parametrize("given", [False, True], ids=["batch", "given"])
+def test_the_cache_answers_every_name_as_the_equations_do(name, masked, given):
+    problem = Problem(name, T=5, masked=masked, given=given)
+    expected, readable = problem.run(problem.readable)
+    _, fast = problem.run(problem.fast)
+    names = set(readable.sequence.steps[0]._fields) | {"x_linear", "x_term"}
+    for field in ("mean", "variance", "inv_std", "hat"):
+        names |= {f"{term}_{field}" for term in problem.readable.terms}
+    names = {each for each in names if not each.endswith("_bn")} | {"h", "mask"}
+    live = np.ones(5, bool) if problem.mask is None else problem.mask.any(axis=1)     # other steps have no statistics
+    for each in names:
+        a, b = getattr(readable, each), getattr(fast, each)
+        if each == "mask" and a is None:
+            assert b is None
+        elif each in ("mask", "W_h"):
+            np.testing.assert_array_equal(a, b)
+        else:
+            a, b = (value[live] if len(value) == 5 else value for value in (a, b))
+            np.testing.assert_allclose(b, a, rtol=1e-9, atol=1e-10, err_msg=each)
+    for a, b in zip(readable.final_state, fast.final_state, strict=True):
+        np.testing.assert_allclose(b, a, atol=1e-10)
+    ours, theirs = fast.statistics(problem.readable.terms), readable.statistics(problem.readable.terms)
+    for term in problem.readable.terms:
+        for a, b in zip(theirs[term], ours[term], strict=True):
+            assert a.shape == b.shape
+            a, b = (value[live] if len(value) == 5 else value for value in (a, b))
+            np.testing.assert_allclose(b, a, rtol=1e-9, atol=1e-12)
+    with pytest.raises(AttributeError):
+        fast.no_such_quantity  # noqa: B018
+    if problem.readable.blocks == 1:
+        with pytest.raises(AttributeError, match="'c'"):
+            fast.c  # noqa: B018
+
+
+def test_the_cache_stays_what_it_was_when_an_optimizer_changes_the_parameters():
+    problem = Problem("BNLSTM", T=4)
+    expected, readable = problem.run(problem.readable)
+    f = readable.f.copy()
+    _, cache = problem.fast.forward(problem.x, initial_state=problem.states)
+    for value in problem.fast.params.values():
+        value += 1
+    np.testing.assert_allclose(cache.f, readable.f if problem.statistics else f, atol=1e-12)
+    _, grads = problem.fast.backward(problem.dh, cache)
+    for key in grads:
+        assert distance(expected[key], grads[key]) < 1e-10, key
+
+
+def test_an_observer_sees_the_gradients_of_every_step():
+    problem = Problem("BNLSTM", T=4)
+    seen = {"readable": [], "fast": []}
+    for key, cell in (("readable", problem.readable), ("fast", problem.fast)):
+        _, cache = cell.forward(problem.x)
+        cell.backward(problem.dh, cache, observe=lambda t, gradients, _, key=key: seen[key].append((t, gradients.f)))
+    for (t, a), (s, b) in zip(*seen.values(), strict=True):
+        assert t == s
+        np.testing.assert_allclose(b, a, atol=1e-12)
+
+
+def test_a_blanked_equation_is_noticed_under_equations_and_not_hidden(monkeypatch):
+    """Equations are the default, and a layer that says so never runs a kernel."""
+    def refuse(*_):
+        raise AssertionError("a kernel ran")
+
+    monkeypatch.setattr(kernels, "forward", refuse)
+    monkeypatch.setattr(kernels, "backward", refuse)
+    problem = Problem("BNLSTM", T=2)
+    assert BNLSTM(2, 3).engine == "equations"
+    problem.run(problem.readable)
+    with pytest.raises(AssertionError, match="kernel ran"):
+        problem.run(problem.fast)
+
+
+def test_integers_of_many_symbols_are_left_to_the_equations():
+    cell = LSTM(3000, 4, engine="kernels", rng=0)
+    x = np.random.default_rng(0).integers(3000, size=(3, 5))
+    h, cache = cell.forward(x)
+    assert not isinstance(cache, KernelCache)
+    dx, grads = cell.backward(np.ones_like(h), cache)
+    assert dx is None
+    assert grads["W_x"].shape == (3000, 16)
+
+
+def test_pieces_of_a_long_sequence(monkeypatch):
+    problem = Problem("BNLSTM", T=12)
+    h, _ = problem.fast.forward(problem.x)
+    whole = problem.fast.batch_statistics(problem.x)
+    monkeypatch.setattr("minibn.layers.base.PIECE_ELEMENTS", 5 * 11 * 28)
+    pieces = [piece for piece, _ in problem.fast.forward_in_pieces(problem.x)]
+    assert len(pieces) == 3
+    np.testing.assert_allclose(np.concatenate(pieces), h, atol=1e-12)
+    for term, values in problem.fast.batch_statistics(problem.x).items():
+        for a, b in zip(values, whole[term], strict=True):
+            np.testing.assert_allclose(a, b, atol=1e-12)
+
+
+# Memory
+
+
+def held_bytes(obj, seen):
+    """Bytes of the arrays in a cache, each once."""
+    if isinstance(obj, np.ndarray):
+        while isinstance(obj.base, np.ndarray):
+            obj = obj.base
+        return 0 if id(obj) in seen or seen.add(id(obj)) else obj.nbytes
+    if isinstance(obj, dict):
+        return sum(held_bytes(value, seen) for value in obj.values())
+    if isinstance(obj, tuple | list):
+        return sum(held_bytes(value, seen) for value in obj)
+    return held_bytes(vars(obj), seen) if hasattr(obj, "__dict__") else 0
+
+
+@EVERY_CELL
+def test_nothing_is_allocated_in_the_time_loop(name):
+    """What a second run allocates at its peak does not depend on T beyond small rows, one per step."""
+    N, H = 64, 64
+    peaks = {}
+    for T in (4, 40):
+        problem = Problem(name, np.float32, T=T, N=N, H=H)
+        for _ in range(2):
+            cache = problem.fast.forward(problem.x)[1]
+            problem.fast.backward(problem.dh, cache)
+            del cache
+        cache = problem.fast.forward(problem.x)[1]
+        tracemalloc.start()
+        problem.fast.backward(problem.dh, cache)
+        peaks[T] = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        del cache
+    rows = problem.fast.blocks * H * np.dtype(np.float32).itemsize      # one (G,) row
+    # Per step: rows of sums and statistics, dx (N, 3), and nothing of the size of (N, H) (16 KiB).
+    assert (peaks[40] - peaks[4]) / 36 < 12 * rows + 8 * N * 3 * 4
+
+
+def test_memory_is_used_again_once_nobody_holds_it():
+    store = workspace.Store()
+    one = store.empty((100, 1000), np.float32)
+    address = one.__array_interface__["data"][0]
+    assert address % 64 == 0
+    view = one[3:5].T
+    del one
+    gc.collect()
+    other = store.empty((100, 1000), np.float32)
+    assert other.__array_interface__["data"][0] != address              # a view still holds the first
+    del view
+    again = store.empty((1000, 100), np.float32)
+    assert again.__array_interface__["data"][0] == address
+    del again, other
+    assert store.in_use == 0
+    assert store.kept > 0
+    store.clear()
+    assert store.kept == 0
+
+
+def test_what_is_kept_is_never_more_than_what_was_once_needed():
+    store = workspace.Store()
+    for size in (100_000, 220_000, 50_000, 300_000):
+        arrays = [store.empty((size,), np.float64) for _ in range(3)]
+        most = 1.125 * store.most_in_use
+        assert store.in_use + store.kept <= most
+        del arrays
+        assert store.in_use == 0
+        assert store.kept <= most
+
+
+def test_small_arrays_and_zeros():
+    assert workspace.empty((3, 4), np.float32).base is None
+    assert not workspace.zeros((300, 400), np.float64).any()
+    assert workspace.empty((0, 5), np.float64).shape == (0, 5)
