@@ -9,7 +9,7 @@ import minibn
 
 PACKAGE = Path(minibn.__file__).parent
 ROOMS = ("errors", "backend", "statistics", "equations", "initializers", "layers", "models", "exchange", "gradcheck",
-         "optimizers", "data", "training", "teaching", "studies", "cli")
+         "tracing", "optimizers", "data", "training", "teaching", "studies", "cli")
 FOREIGN = {"torch", "jax", "tensorflow", "autograd"}
 FILES = sorted(PACKAGE.rglob("*.py"))
 
