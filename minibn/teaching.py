@@ -2,7 +2,10 @@
 
 import ast
 import inspect
+import re
 import textwrap
+
+WIDTH = 92      # columns of code that fit beside JupyterLab's file browser
 
 
 def show_source(*functions, docstring=False):
@@ -64,11 +67,18 @@ def _file_of(function):
 
 def _text_of(function, docstring):
     text = textwrap.dedent(inspect.getsource(function)).rstrip()
-    return text if docstring else _without_docstrings(text)
+    if not docstring:
+        text = _without_docstrings(text)
+    return "\n".join(map(_narrow, text.splitlines()))
+
+
+def _narrow(line):
+    """The line, with its comment moved up to the code where it would not fit."""
+    return line if len(line) <= WIDTH else re.sub(r"(?<=\S) {3,}(?=# )", "  ", line)
 
 
 def _without_docstrings(text):
-    """The same lines without those of any docstring; comments and alignment stay as they are."""
+    """The same lines without those of any docstring."""
     lines, dropped = text.splitlines(), set()
     for node in ast.walk(ast.parse(text)):
         if isinstance(node, ast.FunctionDef | ast.ClassDef) and ast.get_docstring(node) and len(node.body) > 1:
