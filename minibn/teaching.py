@@ -2,14 +2,15 @@
 
 import ast
 import inspect
-import re
 import textwrap
 
-WIDTH = 92      # columns of code that fit beside JupyterLab's file browser
+WIDTH = 82      # columns of code that fit beside JupyterLab's file browser
 
 
 def show_source(*functions, docstring=False):
     """The source of functions or classes of minibn, as highlighted code in a notebook and as text elsewhere.
+
+    The code is exactly the library's; the comment of a long line stands closer to it, or above it.
 
     Parameters
     ----------
@@ -73,8 +74,14 @@ def _text_of(function, docstring):
 
 
 def _narrow(line):
-    """The line, with its comment moved up to the code where it would not fit."""
-    return line if len(line) <= WIDTH else re.sub(r"(?<=\S) {3,}(?=# )", "  ", line)
+    """The line; where its comment would not fit, that moves up to the code, or above it."""
+    code, hash_, comment = line.partition("  # ")
+    if len(line) <= WIDTH or not hash_:
+        return line
+    code, comment = code.rstrip(), comment.strip()
+    if len(f"{code}  # {comment}") <= WIDTH:
+        return f"{code}  # {comment}"
+    return f"{code[:len(code) - len(code.lstrip())]}# {comment}\n{code}"
 
 
 def _without_docstrings(text):
