@@ -14,7 +14,7 @@ from minibn.equations.quantities import Quantity, normalized
 from minibn.equations.recurrence import at_step
 
 QUANTITIES = {
-    "x_linear": Quantity(r"W_x x_t", "2", "N G"),
+    "x_linear": Quantity(r"W_x x_t", "6", "N G"),
     **normalized("x", r"W_x x_t", "5", "G"),
     "x_term": Quantity(r"\mathrm{BN}(W_x x_t; \gamma_x, 0)", "6", "N G"),
 }

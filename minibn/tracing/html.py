@@ -1,7 +1,9 @@
 """One time step as HTML: formulas for MathJax, values and gradients as small heat maps.
 
-Self-contained: no script, no picture file. Colour says sign and size, a mark says the sign again, how dark a cell
-is says the size without colour, and each cell carries its number. Transparent colours suit light and dark pages.
+Self-contained: no script, no picture file. Colour says sign and size, a mark says the sign again, how strong a cell
+is says the size without colour, and each cell carries its number. Where a page takes the style sheet away, as
+JupyterLab does with a notebook that the reader has not run yet, the heat maps are black on white, by old-fashioned
+attributes; the style sheet makes their colours transparent, to suit light and dark pages.
 """
 
 from html import escape
@@ -12,10 +14,10 @@ from minibn.equations.lstm import GATES
 
 ROWS, COLUMNS = 8, 16
 """At most so many examples and features of a quantity are drawn."""
-LEVELS = 5
-
-_SHADES = (0.10, 0.25, 0.45, 0.70, 1.0)
-_COLOURS = {"p": "240,150,40", "n": "80,165,245"}       # orange and blue: apart for every kind of colour vision
+SHADES = (0.10, 0.25, 0.45, 0.70, 1.0)
+ORANGE, BLUE = "240,150,40", "80,165,245"               # apart for every kind of colour vision
+POSITIVE = ("#fed", "#fdb", "#fc8", "#fb5", "#f92")     # orange on white, in the shades above
+NEGATIVE = ("#eff", "#cef", "#adf", "#7bf", "#4af")
 STYLE = "".join([
     "<style>",
     ".mbn{overflow-x:auto;font:14px/1.4 sans-serif}",
@@ -25,7 +27,8 @@ STYLE = "".join([
     "font-size:14px;white-space:nowrap;vertical-align:middle;text-align:left!important}",
     ".mbn table.q>tbody>tr>*{padding:4px 18px 4px 4px;border-bottom:1px solid rgba(128,128,128,.3)}",
     ".mbn code{background:none;padding:0;font-size:13px}",
-    ".mbn table.m{display:inline-table;width:auto;table-layout:auto;outline:1px solid rgba(128,128,128,.5)}",
+    ".mbn table.m{width:auto;table-layout:auto;outline:1px solid rgba(128,128,128,.5);color:inherit!important}",
+    ".mbn table.m td.e{display:none}",
     ".mbn table.m td{width:18px;min-width:18px;cursor:default;font:15px/18px monospace;text-align:center!important}",
     ".mbn table.m th{font:11px/14px monospace;opacity:.75;text-align:center!important}",
     ".mbn table.m .b{border-left:2px solid rgba(128,128,128,.9)}",
@@ -34,8 +37,9 @@ STYLE = "".join([
     ".mbn table.m td.x{outline:2px solid #d22;outline-offset:-2px}",
     ".mbn.w table.q>tbody>tr>:last-child{opacity:.15}",
     ".mbn small{opacity:.75;font-size:12px;padding-left:6px}",
-    *(f".mbn table.m td.{sign}{level}{{background-color:rgba({rgb},{shade}){';color:#000' if shade > 0.5 else ''}}}"
-      for sign, rgb in _COLOURS.items() for level, shade in enumerate(_SHADES, 1)),
+    *(f".mbn table.m td[bgcolor='{colour}']{{background-color:rgba({rgb},{shade})"
+      f"{';color:#000' if shade > 0.5 else ''}}}" for rgb, colours in ((ORANGE, POSITIVE), (BLUE, NEGATIVE))
+      for colour, shade in zip(colours, SHADES, strict=True)),
     "</style>",
 ])
 
@@ -59,7 +63,8 @@ def _row(step, quantity):
     return (f"<tr><td>${escape(quantity.latex)}$<td><code>{escape(quantity.name)}</code>"
             f"<td>{f'({escape(quantity.equation)})' if quantity.equation else ''}"
             f"<td>{escape(' × '.join(map(str, quantity.shape)))}"
-            f"<td>{heat_map(quantity.value, step.live, step.blocks)}<td>{gradient}")
+            f"<td style=text-align:left>{heat_map(quantity.value, step.live, step.blocks)}"
+            f"<td style=text-align:left>{gradient}")
 
 
 def heat_map(values, live=None, blocks=1):
@@ -78,15 +83,16 @@ def heat_map(values, live=None, blocks=1):
     shown = values[:ROWS, columns]
     finite = np.abs(values[np.isfinite(values)])
     largest = float(finite.max()) if finite.size else 0.0
-    head = "".join(f"<th{_edge(k)} colspan={len(columns) // len(heads)}>{gate}" for k, gate in enumerate(heads))
-    body = [f"<tr>{head}"] if heads else []
     width = len(columns) // max(len(heads), 1)
+    edges = [bool(heads) and j % width == 0 and j > 0 for j in range(len(columns))]
+    head = "".join(f"<th bgcolor=#fff{' class=b' if k else ''} colspan={width}>{gate}" for k, gate in enumerate(heads))
+    body = [f"<tr>{head}"] if heads else []
     for n, row in enumerate(shown):
         padded = len(values) > 1 and live is not None and not live[n]
-        cells = "".join(_cell(value, largest, n, k, edge=bool(heads) and j % width == 0 and j > 0)
-                        for j, (k, value) in enumerate(zip(columns, row, strict=True)))
-        body.append(f"<tr{' class=d' if padded else ''}>{cells}")
-    return f"<table class=m>{''.join(body)}</table><small>{_scale(values, shown, largest)}</small>"
+        cells = "".join(_cell(value, largest, n, k, edge) for k, value, edge in zip(columns, row, edges, strict=True))
+        body.append(f"<tr class=d>{cells}<td class=e>/" if padded else f"<tr>{cells}")
+    return (f'<table class=m style="display:inline-table;margin:0;color:#000">{"".join(body)}'
+            f"</table><small>{_scale(values, shown, largest)}</small>")
 
 
 def shown_columns(width, blocks):
@@ -97,20 +103,16 @@ def shown_columns(width, blocks):
     return [k * block + j for k in range(blocks) for j in range(min(block, COLUMNS // blocks))], GATES
 
 
-def _edge(k):
-    return " class=b" if k else ""
-
-
 def _cell(value, largest, n, k, edge):
-    mark, shade = "0", ""
+    mark, colour, names = "0", "#fff", ["b"] * edge
     if not np.isfinite(value):
-        mark, shade = ("?" if np.isnan(value) else "∞" if value > 0 else "-∞"), "x"
+        mark = "?" if np.isnan(value) else "∞" if value > 0 else "-∞"
+        names.append("x")
     elif value:
-        level = min(LEVELS, 1 + int(LEVELS * abs(float(value)) / largest))
-        mark, shade = ("+", f"p{level}") if value > 0 else ("−", f"n{level}")
-    names = " ".join(filter(None, [shade, "b" if edge else ""]))
-    attribute = f' class="{names}"' if " " in names else f" class={names}" if names else ""
-    return f"<td{attribute} title=[{n},{k}]:{value:+.4g}>{mark}"
+        level = min(len(SHADES) - 1, int(len(SHADES) * abs(float(value)) / largest))
+        mark, colour = ("+", POSITIVE[level]) if value > 0 else ("−", NEGATIVE[level])
+    classes = f" class='{' '.join(names)}'" if len(names) > 1 else f" class={names[0]}" if names else ""
+    return f"<td{classes} bgcolor={colour} title=[{n},{k}]:{value:+.3g}>{mark}"
 
 
 def _scale(values, shown, largest):
