@@ -76,7 +76,7 @@ def _text_of(function, docstring):
 def _narrow(line):
     """The line; where its comment would not fit, that moves up to the code, or above it."""
     code, hash_, comment = line.partition("  # ")
-    if len(line) <= WIDTH or not hash_:
+    if len(line) <= WIDTH or not hash_ or not code.strip():
         return line
     code, comment = code.rstrip(), comment.strip()
     if len(f"{code}  # {comment}") <= WIDTH:

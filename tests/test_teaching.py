@@ -8,6 +8,7 @@ import pytest
 
 from minibn.equations import batch_norm, bn_lstm, lstm, recurrence, rnn
 from minibn.equations.activations import dsigmoid, dtanh
+from minibn.gradcheck.numeric import Probe
 from minibn.teaching import WIDTH, show_source
 
 SHOWN = [rnn.rnn_step_forward, rnn.rnn_step_backward, batch_norm.batch_norm_forward, batch_norm.batch_norm_backward,
@@ -45,6 +46,8 @@ def test_a_comment_that_would_not_fit_moves_up_to_its_code_or_above_it():
     above = "        # later steps + this step's own loss terms\n        dstate = (dstate[0] + dh[t], *dstate[1:])\n"
     assert above in shown
     assert not [line for line in shown.splitlines() if len(line) > WIDTH and "#" in line]
+    comment = "            # The outputs are subtracted before they are summed: less is lost to rounding."
+    assert len(comment) > WIDTH and comment.removeprefix("    ") in str(show_source(Probe._slope)).splitlines()
 
 
 def test_functions_of_one_file_share_a_heading():
