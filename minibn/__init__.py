@@ -10,6 +10,7 @@ from minibn.gradcheck import check_gradients
 from minibn.layers import BNLSTM, BNRNN, LSTM, RNN, BNRNNTwoTerm
 from minibn.models import SequenceClassifier
 from minibn.statistics import PopulationStatistics, Statistics
+from minibn.tracing import trace
 from minibn.training import load
 from minibn.training.population import estimate_population_statistics
 
@@ -17,4 +18,4 @@ __version__ = "0.1.0"
 
 __all__ = ["BNLSTM", "BNRNN", "LSTM", "RNN", "BNRNNTwoTerm", "PopulationStatistics", "SequenceClassifier",
            "Statistics", "array_module", "check_gradients", "estimate_population_statistics", "from_torch", "load",
-           "to_device", "to_host", "to_torch"]
+           "to_device", "to_host", "to_torch", "trace"]

@@ -189,12 +189,13 @@ def _evaluate(run, statistics, batch_size, device):
 
 def _add_reproduce(commands):
     parser = _command(commands, "reproduce", _reproduce, "compute and draw a figure of the paper")
-    parser.add_argument("name", choices=("figure1a", "figure1b", "figure2"), help="which")
+    parser.add_argument("name", choices=("figure1a", "figure1a_lstm", "figure1b", "figure2"), help="which")
     parser.add_argument(
         "--output", metavar="FOLDER", default="runs/figures", help="where the picture and its numbers go"
     )
     parser.add_argument("--runs", metavar="FOLDER", nargs="+", default=(), help="figure2: the training runs to draw")
     parser.add_argument("--seed", type=int, metavar="INT", default=1, help="figure1a, figure1b: seed of what is drawn")
+    parser.add_argument("--seeds", type=int, metavar="INT", default=1, help="figure1a: how many, from --seed on")
 
 
 def _reproduce(**options):

@@ -466,7 +466,7 @@ LAYERS = [
     *_rows(
         "minibn.layers.base", "RecurrentLayer._input_backward", "layer BNLSTM, masked",
         *_edits(
-            'dx_linear, grads["gamma_x"] = backward[self.input_statistics](dx_term, inputs.x_bn)',
+            'dx_linear, grads["gamma_x"] = backward[self.input_statistics](dx_term, inputs.x_bn, observe)',
             ("dx_linear", "_", "BN of the input passed by", "W_x"),
             ("dx_linear", "_", "BN of the input sequence passed by", "W_x", "layer BNLSTM per sequence"),
             ("dx_term,", "dx_term[::-1],", "time reversed", "gamma_x"),

@@ -9,7 +9,7 @@ import minibn
 
 PACKAGE = Path(minibn.__file__).parent
 ROOMS = ("errors", "backend", "statistics", "equations", "kernels", "initializers", "layers", "models", "exchange",
-         "gradcheck", "optimizers", "data", "training", "studies", "bench", "cli")
+         "gradcheck", "tracing", "optimizers", "data", "training", "teaching", "studies", "bench", "cli")
 FOREIGN = {"torch", "jax", "tensorflow", "autograd"}
 FILES = sorted(PACKAGE.rglob("*.py"))
 

@@ -7,14 +7,16 @@ import subprocess
 import sys
 from html.parser import HTMLParser
 from importlib import resources
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from minibn.equations.losses import softmax_cross_entropy_forward
-from minibn.layers import BNRNN
+from minibn.layers import BNLSTM, BNRNN
 from minibn.models import SequenceClassifier
-from minibn.studies import demo, figure1a, figure1b, figure2, page, reproduce
+from minibn.studies import demo, figure1a, figure1a_seeds, figure1b, figure2, page, reproduce
+from minibn.studies.gradient_flow import row_norms, state_gradient_norms
 from minibn.studies.output import save_figure, write_numbers
 from minibn.studies.reference import published_curve, published_curves, published_table
 from minibn.training import load, make_config
@@ -170,6 +172,136 @@ def test_figure1a_ratios_and_table(figure1a_numbers):
     assert figure1a.table(figure1a_numbers).splitlines()[-1].split()[::2] == ["1.0", "underflow"]
 
 
+def test_row_norms_neither_overflow_nor_underflow():
+    a = np.array([[3e-200, 4e-200], [3e200, -4e200], [0.0, 0.0], [3.0, 4.0]])
+    assert row_norms(a) == pytest.approx([5e-200, 5e200, 0.0, 5.0], rel=1e-15)
+
+
+def test_lstm_gradients_are_those_of_the_total_derivatives():
+    """Numerically: change h_t or c_t of one example, run the rest of the sequence from there, look at the loss."""
+    T, N, H, step = 4, 5, 3, 1e-6
+    rng = np.random.default_rng(3)
+    x, y = rng.random((T, N, 2)), np.array([0, 1, 2, 3, 1])
+    cell = BNLSTM(2, H, gamma=0.7, rng=5, init="identity_g")
+    model = SequenceClassifier(cell, 4, rng=6)
+    norms = state_gradient_norms(model, x, y)
+    assert set(norms) == {"h", "c"}
+    h, cache = cell.forward(x)
+
+    def loss_from(t, h_t, c_t):
+        last = h_t if t == T - 1 else cell.forward(x[t + 1:], initial_state=(h_t, c_t))[0][-1]
+        return softmax_cross_entropy_forward(last @ model.params["W_y"] + model.params["b_y"], y)[0]
+
+    def output_of(t, c_t):
+        """h_t for another c_t, by Eq. 8: the total derivative of c_t is through h_t too."""
+        hat = (c_t - c_t.mean(axis=0)) / np.sqrt(c_t.var(axis=0) + cell.eps)
+        return cache.o[t] * np.tanh(cell.params["gamma_c"] * hat + cell.params["beta_c"])
+
+    for t in range(T):
+        dh, dc = np.empty((N, H)), np.empty((N, H))
+        for index in np.ndindex(N, H):
+            change = np.zeros((N, H))
+            change[index] = step
+            dh[index] = (loss_from(t, h[t] + change, cache.c[t])
+                         - loss_from(t, h[t] - change, cache.c[t])) / (2 * step)
+            up, down = cache.c[t] + change, cache.c[t] - change
+            dc[index] = (loss_from(t, output_of(t, up), up) - loss_from(t, output_of(t, down), down)) / (2 * step)
+        assert norms["h"][t] == pytest.approx(np.linalg.norm(dh, axis=1).mean(), rel=1e-6)
+        assert norms["c"][t] == pytest.approx(np.linalg.norm(dc, axis=1).mean(), rel=1e-6)
+
+
+def test_float32_loses_the_small_gradients():
+    x, y = figure1a.image_batch()
+    narrow = figure1a.gradient_norms(x.astype(np.float32), y, 1.0, norm=lambda a: np.linalg.norm(a, axis=1))
+    wide = figure1a.gradient_norms(x, y, 1.0)
+    assert narrow[-100:] == pytest.approx(wide[-100:], rel=0.01)
+    assert narrow[100] == 0 and 0 < wide[100] < 1e-90
+    # The smallest number on both pictures: one example whose square is the smallest denormal, over a batch of 100.
+    _, published = published_curve("figure_1a", "gamma=1.00")
+    smallest = np.sqrt(np.finfo(np.float32).smallest_subnormal) / 100
+    assert narrow[narrow > 0].min() == pytest.approx(smallest, rel=1e-3)
+    assert published.min() == pytest.approx(smallest, rel=1e-3)
+
+
+def test_pixels_in_order_explode_without_noise():
+    x, y = figure1a.image_batch(index_map="in_order")
+    black = np.flatnonzero(x.any(axis=(1, 2)))[0]
+    assert black > 50                                            # steps at which all states of the batch coincide
+    norms = figure1a.gradient_norms(x, y, 0.1)
+    # Each of these steps multiplies by gamma / sqrt(eps), since the variances are zero.
+    assert norms[:black - 2] / norms[1:black - 1] == pytest.approx(0.1 / np.sqrt(1e-5), rel=1e-6)
+    quiet = figure1a.gradient_norms(x, y, 0.1, noise=0.1)
+    assert quiet.max() < 1.1 * quiet[-1]
+
+
+# ---------------------------------------------------------------------- Figure 1(a), several seeds
+
+RESULTS = Path(__file__).parents[1] / "notebooks" / "results" / "figure1a"
+
+
+@pytest.fixture(scope="module")
+def committed():
+    return json.loads((RESULTS / "figure1a.json").read_text())
+
+
+def test_committed_figure1a_has_the_published_shape(committed):
+    """What the paper's figure claims, of the medians of at least five seeds."""
+    assert len(committed["seed"]) >= 5 and committed["gamma"] == list(figure1a.GAMMAS)
+    median = dict(zip(committed["gamma"], np.median(figure1a_seeds.ratios(committed), axis=0), strict=True))
+    for gamma in (0.1, 0.2, 0.3):
+        assert np.log10(0.02) < median[gamma] < np.log10(2)
+    assert median[0.5] < np.log10(0.05) and median[0.6] < -6
+    assert max(median[gamma] for gamma in (0.8, 0.9, 1.0)) < -20
+    assert (np.diff(np.median(committed["slope"], axis=0)) > 0).all()
+
+
+def test_committed_figure1a_is_what_this_code_computes(committed):
+    again = figure1a_seeds.compute([committed["seed"][0]], gammas=(0.1, 0.7))
+    columns = [committed["gamma"].index(gamma) for gamma in (0.1, 0.7)]
+    assert again["t"] == committed["t"] and again["t"][-1] == 783
+    # 0.01 is the rounding. Another NumPy may round a sum differently, which 784 steps amplify.
+    difference = again["log10_norm"][0] - np.array(committed["log10_norm"])[0, columns]
+    assert np.abs(difference[0]).max() <= 0.05 and np.median(np.abs(difference[1])) <= 0.5
+    assert again["slope"][0] == pytest.approx(np.array(committed["slope"])[0, columns], abs=2e-3)
+
+
+def test_seeds_of_another_batch_are_other_curves():
+    numbers = figure1a_seeds.compute([2, 3], gammas=(0.1,))
+    assert numbers["seed"] == [2, 3] and numbers["log10_norm"].shape == (2, 1, len(numbers["t"]))
+    x, y = figure1a.image_batch(3)
+    curve = np.log10(figure1a.gradient_norms(x, y, 0.1, rng=3))
+    assert numbers["log10_norm"][1, 0] == pytest.approx(curve[numbers["t"]], abs=0.0051)
+    assert numbers["slope"][1, 0] == pytest.approx((curve[783] - curve[733]) / 50, abs=6e-5)
+    assert abs(numbers["log10_norm"][0] - numbers["log10_norm"][1]).max() > 0.1
+
+
+@pytest.mark.parametrize("gamma, slope", [(0.1, 0.0074), (1.0, 0.209)])
+def test_published_slopes(gamma, slope):
+    assert figure1a_seeds.published_slope(gamma) == pytest.approx(slope, rel=0.01)
+
+
+def test_figure1a_over_seeds_is_drawn_and_told(committed, tmp_path):
+    lines = figure1a_seeds.table(committed).splitlines()
+    assert len(lines) == 2 + len(figure1a.GAMMAS) and lines[0].startswith(f"{len(committed['seed'])} seeds")
+    axes = []
+    save_figure(tmp_path / "picture.png", lambda ax: (axes.append(ax), figure1a_seeds.plot(committed, ax)))
+    median = 10 ** np.median(np.array(committed["log10_norm"])[:, 0], axis=0)
+    np.testing.assert_allclose(axes[0].lines[0].get_ydata(), median)
+    assert axes[0].lines[0].get_xdata().tolist() == committed["t"]
+    assert len(axes[0].collections) == len(committed["gamma"])     # the bands
+
+
+def test_lstm_curves_are_drawn_and_told(tmp_path):
+    numbers = json.loads((RESULTS / "figure1a_lstm.json").read_text())
+    assert numbers["series"][-1] is None and len(numbers["seed"]) >= 5
+    lines = figure1a_seeds.table_lstm(numbers).splitlines()
+    assert [line.split()[0] for line in lines[2:]] == ["BN-LSTM,"] * (len(lines) - 3) + ["LSTM"]
+    axes = []
+    save_figure(tmp_path / "picture.png", lambda ax: (axes.append(ax), figure1a_seeds.plot_lstm(numbers, ax, "c")))
+    np.testing.assert_allclose(axes[0].lines[0].get_ydata(),
+                               10 ** np.median(np.array(numbers["log10_norm_c"])[:, 0], axis=0))
+
+
 # ---------------------------------------------------------------------- Figure 2
 
 
@@ -283,6 +415,8 @@ def test_reproduce_writes_picture_and_numbers(tmp_path, two_runs):
     ({"name": "figure7"}, "name: expected one of figure1a"),
     ({"name": "figure2"}, "name their folders"),
     ({"name": "figure1b", "runs": ["somewhere"]}, "no other figure"),
+    ({"name": "figure1b", "seeds": 5}, "got 5 for figure1b"),
+    ({"name": "figure1a", "seeds": 0}, "got 0 for figure1a"),
 ])
 def test_reproduce_refuses(arguments, words, tmp_path):
     with pytest.raises(ValueError, match=words):

@@ -14,7 +14,7 @@ from minibn.equations.quantities import Quantity, normalized
 from minibn.equations.recurrence import at_step
 
 QUANTITIES = {
-    "x_linear": Quantity(r"W_x x_t", "2", "N G"),
+    "x_linear": Quantity(r"W_x x_t", "6", "N G"),
     **normalized("x", r"W_x x_t", "5", "G"),
     "x_term": Quantity(r"\mathrm{BN}(W_x x_t; \gamma_x, 0)", "6", "N G"),
 }
@@ -84,12 +84,17 @@ def per_step_forward(x_linear, gamma_x, eps, mask=None, statistics=None):
     return x_term, caches
 
 
-def per_step_backward(dx_term, caches):
-    """Backward of `per_step_forward`: dx_linear (T, N, G), and dgamma_x (G,) as a sum over time."""
+def per_step_backward(dx_term, caches, observe=None):
+    """Backward of `per_step_forward`: dx_linear (T, N, G), and dgamma_x (G,) as a sum over time.
+
+    ``observe(t, gradients)`` is called with the BatchNormGradients of each step.
+    """
     xp = array_module(dx_term)
     dx_linear, dgamma_x = xp.empty_like(dx_term), 0
     for t in reversed(range(len(caches))):
         gradients = batch_norm_backward(dx_term[t], caches[t])
+        if observe is not None:
+            observe(t, gradients)
         dx_linear[t] = gradients.a
         dgamma_x = dgamma_x + gradients.gamma
     return dx_linear, dgamma_x
@@ -107,8 +112,13 @@ def per_sequence_forward(x_linear, gamma_x, eps, mask=None, statistics=None):
     return x_term.reshape(T, N, G), [cache]
 
 
-def per_sequence_backward(dx_term, caches):
-    """Backward of `per_sequence_forward`: dx_linear (T, N, G) and dgamma_x (G,)."""
+def per_sequence_backward(dx_term, caches, observe=None):
+    """Backward of `per_sequence_forward`: dx_linear (T, N, G) and dgamma_x (G,).
+
+    ``observe(0, gradients)`` is called once, for there is one batch norm; its rows are (T * N, G).
+    """
     [cache] = caches
     gradients = batch_norm_backward(dx_term.reshape(cache.a.shape), cache)
+    if observe is not None:
+        observe(0, gradients)
     return gradients.a.reshape(dx_term.shape), gradients.gamma

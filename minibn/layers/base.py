@@ -37,6 +37,7 @@ class RecurrentLayer:
     terms = ()                      # normalized terms, those with statistics
     input_statistics = "step"
     eps = 0.0
+    quantities = {}                 # of one step, in the order of the forward pass: the table beside the equations
 
     def __init__(self, input_size, hidden_size, *, dtype=np.float64, rng=None, engine="equations", init="orthogonal"):
         check_sizes(input_size=input_size, hidden_size=hidden_size)
@@ -108,7 +109,7 @@ class RecurrentLayer:
         cache.learned_state = initial_state is None
         return cache.h, cache
 
-    def backward(self, dh, cache, observe=None):
+    def backward(self, dh, cache, observe=None, observe_input=None):
         """Back-propagate through time.
 
         Parameters
@@ -119,6 +120,9 @@ class RecurrentLayer:
             Of the forward pass; it is not changed, and may be used again.
         observe : callable, optional
             ``observe(t, gradients, dstate)``: sees the total derivatives of every quantity at step t.
+        observe_input : callable, optional
+            ``observe_input(t, gradients)``: those of the batch norm of the input term, where there is one; only
+            once, with t = 0, where it is per sequence.
 
         Returns
         -------
@@ -127,10 +131,10 @@ class RecurrentLayer:
             Keys and shapes of `params`; h0 and c0 are (N, H) when an initial_state was given.
         """
         check_upstream(self, dh, cache)
-        if isinstance(cache, KernelCache) and observe is None:
+        if isinstance(cache, KernelCache) and observe is None and observe_input is None:
             dx, dstate, grads = kernels.backward(self.kernel, dh, cache.call, cache.stored)
         else:
-            dx, dstate, grads = self._equations_backward(dh, cache, observe)
+            dx, dstate, grads = self._equations_backward(dh, cache, observe, observe_input)
         if cache.learned_state:
             dstate = tuple(d.sum(axis=0) for d in dstate)             # (H,): h_0 is broadcast over the batch
         grads = {**grads, **dict(zip(self.state_names, dstate, strict=True))}
@@ -142,9 +146,9 @@ class RecurrentLayer:
         sequence = self._recur_forward(inputs.x_term, state, mask, recurrent)
         return LayerCache(type(self), inputs, sequence)
 
-    def _equations_backward(self, dh, cache, observe):
+    def _equations_backward(self, dh, cache, observe, observe_input):
         dx_term, dstate, grads = self._recur_backward(dh, cache.sequence, observe)
-        dx, input_grads = self._input_backward(dx_term, cache.inputs)
+        dx, input_grads = self._input_backward(dx_term, cache.inputs, observe_input)
         return dx, dstate, {**grads, **input_grads}
 
     def _has_kernel_for(self, x):
@@ -166,11 +170,11 @@ class RecurrentLayer:
         x_term, x_bn = normalize[self.input_statistics](x_linear, p["gamma_x"], self.eps, mask, given)
         return InputCache(x, x_linear, x_term, x_bn)
 
-    def _input_backward(self, dx_term, inputs):
+    def _input_backward(self, dx_term, inputs, observe=None):
         grads, dx_linear = {}, dx_term
         if inputs.x_bn:
             backward = {"step": input_term.per_step_backward, "sequence": input_term.per_sequence_backward}
-            dx_linear, grads["gamma_x"] = backward[self.input_statistics](dx_term, inputs.x_bn)
+            dx_linear, grads["gamma_x"] = backward[self.input_statistics](dx_term, inputs.x_bn, observe)
         if inputs.x.ndim == 2:
             return None, {**grads, "W_x": input_term.look_up_backward(dx_linear, inputs.x, self.params["W_x"])}
         dx, dW_x = input_term.project_backward(dx_linear, inputs.x, self.params["W_x"])

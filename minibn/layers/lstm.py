@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from minibn.equations import bn_lstm, lstm
+from minibn.equations import bn_lstm, input_term, lstm
 from minibn.layers.base import RecurrentLayer
 from minibn.layers.checks import check_eps, check_input_statistics
 
@@ -40,6 +40,7 @@ class LSTM(_FourGates):
     """
 
     kernel = "lstm"
+    quantities = lstm.QUANTITIES
 
     def __init__(self, input_size, hidden_size, *, cell_offset=False, **settings):
         self.cell_offset = cell_offset
@@ -78,6 +79,7 @@ class BNLSTM(_FourGates):
 
     kernel = "bn_lstm"
     terms = ("x", "h", "c")
+    quantities = {**input_term.QUANTITIES, **bn_lstm.QUANTITIES}
 
     def __init__(self, input_size, hidden_size, *, gamma=0.1, eps=1e-5, input_statistics="step", **settings):
         self.gamma, self.eps = gamma, check_eps(eps)

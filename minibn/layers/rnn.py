@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from minibn.equations import bn_rnn, rnn
+from minibn.equations import bn_rnn, input_term, rnn
 from minibn.layers.base import RecurrentLayer
 from minibn.layers.checks import check_eps, check_input_statistics
 
@@ -24,6 +24,7 @@ class RNN(RecurrentLayer):
     """
 
     kernel = "rnn"
+    quantities = rnn.QUANTITIES
 
     def _new_parameters(self, H, G):
         return {}
@@ -52,6 +53,7 @@ class BNRNN(RecurrentLayer):
 
     kernel = "bn_rnn"
     terms = ("sum",)
+    quantities = bn_rnn.SUM_QUANTITIES
 
     def __init__(self, input_size, hidden_size, *, gamma=0.1, eps=1e-5, **settings):
         self.gamma, self.eps = gamma, check_eps(eps)
@@ -85,6 +87,7 @@ class BNRNNTwoTerm(RecurrentLayer):
 
     kernel = "bn_rnn_two_term"
     terms = ("x", "h")
+    quantities = {**input_term.QUANTITIES, **bn_rnn.TWO_TERM_QUANTITIES}
 
     def __init__(self, input_size, hidden_size, *, gamma=0.1, eps=1e-5, input_statistics="step", **settings):
         self.gamma, self.eps = gamma, check_eps(eps)

@@ -8,10 +8,9 @@ total derivative of the batch-mean loss with respect to each example's h_t, aver
 import numpy as np
 
 from minibn.data import load_mnist_subset, pixel_order
-from minibn.equations.affine import affine_backward, affine_forward
-from minibn.equations.losses import softmax_cross_entropy_backward, softmax_cross_entropy_forward
 from minibn.layers import BNRNN
 from minibn.models import SequenceClassifier
+from minibn.studies.gradient_flow import row_norms, state_gradient_norms
 from minibn.studies.reference import published_curve
 
 GAMMAS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
@@ -23,10 +22,10 @@ SIZE = (8.0, 5.0)  # inches
 FLOOR = 1e-26    # bottom of the published figure; its values came from float32 and end at 4e-25
 
 
-def image_batch(seed=SEED, size=BATCH):
-    """A batch of real images as permuted pixels: x (784, size, 1) float64 and y (size,)."""
-    data = load_mnist_subset(side=28)
-    data = data.reordered(pixel_order("permutation", data.steps, seed))
+def image_batch(seed=SEED, size=BATCH, index_map="permutation", side=28):
+    """A batch of real images, pixel by pixel: x (side * side, size, 1) float64 and y (size,)."""
+    data = load_mnist_subset(side=side)
+    data = data.reordered(pixel_order(index_map, data.steps, seed))
     return data.train.batches(size, rng=np.random.default_rng(seed), dtype=np.float64)[0]
 
 
@@ -35,7 +34,9 @@ def compute(x, y, gammas=GAMMAS, hidden=HIDDEN, seed=SEED):
 
     Parameters
     ----------
-    x : ndarray of shape (T, N, D), float64
+    x : ndarray of shape (T, N, D)
+        Its floating type is that of the whole computation. The paper's was float32, where most of these norms
+        underflow.
     y : ndarray of int, shape (N,)
     gammas : sequence of float
     hidden, seed : int
@@ -50,22 +51,19 @@ def compute(x, y, gammas=GAMMAS, hidden=HIDDEN, seed=SEED):
     return {"gamma": np.array(gammas), "norm": np.array(norms)}
 
 
-def gradient_norms(x, y, gamma, hidden, rng):
-    """One curve, ndarray of shape (T,); parameters as in `compute`."""
-    cell = BNRNN(x.shape[2], hidden, gamma=gamma, dtype=np.float64, rng=rng, init="identity")
+def gradient_norms(x, y, gamma, hidden=HIDDEN, rng=SEED, noise=0.0, norm=row_norms):
+    """One curve, ndarray of shape (T,): parameters as in `compute`, and
+
+    noise : float
+        Standard deviation of the noise on h_0. The figure has none; pixels in order need 0.1.
+    norm : callable
+        See `minibn.studies.gradient_flow.state_gradient_norms`.
+    """
+    rng = np.random.default_rng(rng)
+    cell = BNRNN(x.shape[2], hidden, gamma=gamma, dtype=x.dtype, rng=rng, init="identity")
     model = SequenceClassifier(cell, int(y.max()) + 1, rng=rng)
-    h, cache = cell.forward(x)                                        # (T, N, H)
-    logits = affine_forward(h[-1], model.params["W_y"], model.params["b_y"])
-    dlogits = softmax_cross_entropy_backward(softmax_cross_entropy_forward(logits, y)[1])
-    dh = np.zeros_like(h)
-    dh[-1] = affine_backward(dlogits, h[-1], model.params["W_y"])[0]
-    norms = np.empty(len(x))
-
-    def observe(t, gradients, dstate):
-        norms[t] = np.linalg.norm(dstate[0], axis=1).mean()
-
-    cell.backward(dh, cache, observe=observe)
-    return norms
+    h_0 = (noise * rng.standard_normal((x.shape[1], hidden))).astype(x.dtype)
+    return state_gradient_norms(model, x, y, initial_state=(h_0,), norm=norm)["h"]
 
 
 def ratios(numbers):
@@ -74,14 +72,20 @@ def ratios(numbers):
     Ratios, because the level carries the batch size and the output layer; published values are interpolated
     in their logarithm, and None where they underflowed.
     """
-    rows = []
-    for gamma, norm in zip(numbers["gamma"], np.asarray(numbers["norm"]), strict=True):
-        t, published = published_curve("figure_1a", f"gamma={gamma:.2f}")
-        theirs = None
-        if t[0] <= EARLY:
-            theirs = float(10 ** np.interp(EARLY, t, np.log10(published)) / published[-1])
-        rows.append((float(gamma), float(norm[EARLY] / norm[-1]), theirs))
-    return rows
+    norms = np.asarray(numbers["norm"])
+    ours = (norms[:, EARLY] / norms[:, -1]).tolist()
+    gammas = np.asarray(numbers["gamma"]).tolist()
+    return list(zip(gammas, ours, published_ratios(gammas), strict=True))
+
+
+def published_ratios(gammas):
+    """The published norm at step 100 over that at the last step, or None, for each gamma."""
+    found = []
+    for gamma in gammas:
+        t, norm = published_curve("figure_1a", f"gamma={gamma:.2f}")
+        reached = t[0] <= EARLY
+        found.append(float(10 ** np.interp(EARLY, t, np.log10(norm)) / norm[-1]) if reached else None)
+    return found
 
 
 def table(numbers):
@@ -93,20 +97,29 @@ def table(numbers):
     return "\n".join(lines)
 
 
-def plot(numbers, ax):
-    """Draw what `compute` returned on `ax` (solid), over the published curves (dashed)."""
+def colors(count):
+    """One colour for each gamma, from dark to light."""
     import matplotlib
 
+    return matplotlib.colormaps["viridis"](np.linspace(0.0, 0.9, count))
+
+
+def plot(numbers, ax):
+    """Draw what `compute` returned on `ax` (solid), over the published curves (dashed).
+
+    "norm" may have a column for some steps only; "t" then says for which.
+    """
     gammas, norms = np.asarray(numbers["gamma"]), np.asarray(numbers["norm"])
-    colors = matplotlib.colormaps["viridis"](np.linspace(0.0, 0.9, len(gammas)))
-    for gamma, norm, color in zip(gammas, norms, colors, strict=True):
-        ax.plot(norm, color=color, linewidth=1.8, label=f"{gamma:.1f}")
+    steps = np.asarray(numbers.get("t", range(norms.shape[1])))
+    drawn = []
+    for gamma, norm, color in zip(gammas, norms, colors(len(gammas)), strict=True):
+        drawn += ax.plot(steps, norm, color=color, linewidth=1.8, label=f"{gamma:.1f}")
         t, published = published_curve("figure_1a", f"gamma={gamma:.2f}")
         ax.plot(t, published, color=color, linewidth=1.0, linestyle=(0, (4, 2)))
-    ax.set(yscale="log", xlim=(0, norms.shape[1]), ylim=(FLOOR, 10), xlabel="time step t",
+    ax.set(yscale="log", xlim=(0, steps[-1] + 1), ylim=(FLOOR, 10), xlabel="time step t",
            ylabel=r"$\|\partial\,\mathrm{loss}\, /\, \partial h_t\|$, mean over the batch",
            title="Figure 1(a): a large γ lets the gradient vanish")
     styles = [ax.plot([], [], color="#444444", linestyle=linestyle, label=label)[0]
               for linestyle, label in (("-", "ours"), ((0, (4, 2)), "published"))]
     ax.add_artist(ax.legend(handles=styles, loc="lower left", ncols=2))
-    ax.legend(handles=ax.lines[:2 * len(gammas):2], title="γ", loc="center left", bbox_to_anchor=(1.0, 0.5))
+    ax.legend(handles=drawn, title="γ", loc="center left", bbox_to_anchor=(1.0, 0.5))

@@ -1,0 +1,120 @@
+"""One time step as HTML: formulas for MathJax, values and gradients as small heat maps.
+
+Self-contained: no script, no picture file. Colour says sign and size, a mark says the sign again, how strong a cell
+is says the size without colour, and each cell carries its number. Where a page takes the style sheet away, as
+JupyterLab does with a notebook that the reader has not run yet, the heat maps are black on white, by old-fashioned
+attributes; the style sheet makes their colours transparent, to suit light and dark pages.
+"""
+
+from html import escape
+
+import numpy as np
+
+from minibn.equations.lstm import GATES
+
+ROWS, COLUMNS = 8, 16
+"""At most so many examples and features of a quantity are drawn."""
+SHADES = (0.10, 0.25, 0.45, 0.70, 1.0)
+ORANGE, BLUE = "240,150,40", "80,165,245"               # apart for every kind of colour vision
+POSITIVE = ("#fed", "#fdb", "#fc8", "#fb5", "#f92")     # orange on white, in the shades above
+NEGATIVE = ("#eff", "#cef", "#adf", "#7bf", "#4af")
+STYLE = "".join([
+    "<style>",
+    ".mbn{overflow-x:auto;font:14px/1.4 sans-serif}",
+    ".mbn .h{margin:4px 0 8px}",
+    ".mbn .h b{font-size:17px}",
+    ".mbn table,.mbn tr,.mbn td,.mbn th{border:0;padding:0;margin:0;background:none;border-collapse:collapse;",
+    "font-size:14px;white-space:nowrap;vertical-align:middle;text-align:left!important}",
+    ".mbn table.q>tbody>tr>*{padding:4px 18px 4px 4px;border-bottom:1px solid rgba(128,128,128,.3)}",
+    ".mbn code{background:none;padding:0;font-size:13px}",
+    ".mbn table.m{width:auto;table-layout:auto;outline:1px solid rgba(128,128,128,.5);color:inherit!important}",
+    ".mbn table.m td.e{display:none}",
+    ".mbn table.m td{width:18px;min-width:18px;cursor:default;font:15px/18px monospace;text-align:center!important}",
+    ".mbn table.m th{font:11px/14px monospace;opacity:.75;text-align:center!important}",
+    ".mbn table.m .b{border-left:2px solid rgba(128,128,128,.9)}",
+    ".mbn table.m tr.d td{background-image:repeating-linear-gradient(45deg,rgba(128,128,128,.6) 0 1px,",
+    "transparent 1px 5px)}",
+    ".mbn table.m td.x{outline:2px solid #d22;outline-offset:-2px}",
+    ".mbn.w table.q>tbody>tr>:last-child{opacity:.15}",
+    ".mbn small{opacity:.75;font-size:12px;padding-left:6px}",
+    *(f".mbn table.m td[bgcolor='{colour}']{{background-color:rgba({rgb},{shade})"
+      f"{';color:#000' if shade > 0.5 else ''}}}" for rgb, colours in ((ORANGE, POSITIVE), (BLUE, NEGATIVE))
+      for colour, shade in zip(colours, SHADES, strict=True)),
+    "</style>",
+])
+
+
+def step_html(step, dimmed=False):
+    """The table of one `minibn.tracing.step.Step`; `dimmed`: its gradients are pale."""
+    rows = "".join(_row(step, quantity) for quantity in step)
+    return (f"{STYLE}<div class=\"mbn{' w' * dimmed}\"><div class=h>{_head(step)}</div><table class=q><tbody>"
+            f"<tr><th>formula<th>in the code<th>Eq.<th>shape<th>value<th>gradient of the loss{rows}</table></div>")
+
+
+def _head(step):
+    padded = f", {step.padded} padded (hatched)" if step.padded else ""
+    return (f"<b>{escape(step.title)}, step <i>t</i> = {step.t}</b> of 0 … {step.T - 1}<br>{step.N} examples are the "
+            f"rows{padded}. <b>+</b> orange, <b>−</b> blue, stronger is larger, up to the ± beside each map; "
+            f"point at a cell for its number.")
+
+
+def _row(step, quantity):
+    gradient = "none: integers" if quantity.gradient is None else heat_map(quantity.gradient, step.live, step.blocks)
+    return (f"<tr><td>${escape(quantity.latex)}$<td><code>{escape(quantity.name)}</code>"
+            f"<td>{f'({escape(quantity.equation)})' if quantity.equation else ''}"
+            f"<td>{escape(' × '.join(map(str, quantity.shape)))}"
+            f"<td style=text-align:left>{heat_map(quantity.value, step.live, step.blocks)}"
+            f"<td style=text-align:left>{gradient}")
+
+
+def heat_map(values, live=None, blocks=1):
+    """A table of signs and shades for an array (N, G) or (1, G).
+
+    Parameters
+    ----------
+    values : ndarray of shape (N,), (N, G) or (1, G)
+    live : bool ndarray of shape (N,), optional
+        Padded examples are hatched.
+    blocks : int
+        With 4, features are in the gate blocks f, i, o, g.
+    """
+    values = values[:, None] if values.ndim == 1 else values
+    columns, heads = shown_columns(values.shape[1], blocks)
+    shown = values[:ROWS, columns]
+    finite = np.abs(values[np.isfinite(values)])
+    largest = float(finite.max()) if finite.size else 0.0
+    width = len(columns) // max(len(heads), 1)
+    edges = [bool(heads) and j % width == 0 and j > 0 for j in range(len(columns))]
+    head = "".join(f"<th bgcolor=#fff{' class=b' if k else ''} colspan={width}>{gate}" for k, gate in enumerate(heads))
+    body = [f"<tr>{head}"] if heads else []
+    for n, row in enumerate(shown):
+        padded = len(values) > 1 and live is not None and not live[n]
+        cells = "".join(_cell(value, largest, n, k, edge) for k, value, edge in zip(columns, row, edges, strict=True))
+        body.append(f"<tr class=d>{cells}<td class=e>/" if padded else f"<tr>{cells}")
+    return (f'<table class=m style="display:inline-table;margin:0;color:#000">{"".join(body)}'
+            f"</table><small>{_scale(values, shown, largest)}</small>")
+
+
+def shown_columns(width, blocks):
+    """Which features are drawn, and the letters above them: of each gate the same number."""
+    if blocks == 1 or width % blocks:
+        return list(range(min(width, COLUMNS))), ""
+    block = width // blocks
+    return [k * block + j for k in range(blocks) for j in range(min(block, COLUMNS // blocks))], GATES
+
+
+def _cell(value, largest, n, k, edge):
+    mark, colour, names = "0", "#fff", ["b"] * edge
+    if not np.isfinite(value):
+        mark = "?" if np.isnan(value) else "∞" if value > 0 else "-∞"
+        names.append("x")
+    elif value:
+        level = min(len(SHADES) - 1, int(len(SHADES) * abs(float(value)) / largest))
+        mark, colour = ("+", POSITIVE[level]) if value > 0 else ("−", NEGATIVE[level])
+    classes = f" class='{' '.join(names)}'" if len(names) > 1 else f" class={names[0]}" if names else ""
+    return f"<td{classes} bgcolor={colour} title=[{n},{k}]:{value:+.3g}>{mark}"
+
+
+def _scale(values, shown, largest):
+    cut = "" if shown.shape == values.shape else f", {shown.shape[0]} × {shown.shape[1]} shown"
+    return f"± {largest:.3g}{cut}"

@@ -1,0 +1,42 @@
+"""One time step of a trace."""
+
+from minibn.tracing.html import step_html
+from minibn.tracing.text import step_text
+
+
+class Step:
+    """The quantities of one time step: a table in Jupyter, text in ``print``.
+
+    Attributes
+    ----------
+    t, T, N : int
+        Which step (from 0) of how many; the number of examples.
+    quantities : dict
+        Name -> Traced, with the arrays of this step; ``step[name]`` is short for it.
+    live : bool ndarray of shape (N,), or None
+        The examples that are not padded.
+    """
+
+    def __init__(self, layer, t, T, N, quantities, live):
+        self.title, self.blocks = type(layer).__name__, layer.blocks
+        self.t, self.T, self.N, self.quantities, self.live = t, T, N, quantities, live
+
+    @property
+    def padded(self):
+        """How many of them are padded at this step."""
+        return 0 if self.live is None else int((~self.live).sum())
+
+    def __iter__(self):
+        return iter(self.quantities.values())
+
+    def __getitem__(self, name):
+        return self.quantities[name]
+
+    def __str__(self):
+        return step_text(self)
+
+    def __repr__(self):
+        return f"<{self.title}, t = {self.t}: {len(self.quantities)} quantities; print it to see them>"
+
+    def _repr_html_(self):
+        return step_html(self)

@@ -1,0 +1,175 @@
+"""minibn.trace: step through a derivation."""
+
+import numpy as np
+
+from minibn.backend import to_host
+from minibn.tracing.check import check_trace
+from minibn.tracing.record import record
+from minibn.tracing.slider import show
+from minibn.tracing.step import Step
+
+
+def trace(cell, x, dh, mask=None, initial_state=None, statistics=None):
+    """Every intermediate quantity of every equation at every time step, with the gradient of the loss.
+
+    Runs the layer's own forward and backward once; the loss is ``sum(dh * h)``.
+
+    Parameters
+    ----------
+    cell : layer
+    x : ndarray of shape (T, N, D), or integer ndarray of shape (T, N)
+    dh : ndarray of shape (T, N, H)
+        Gradient of the loss with respect to h, only the loss terms of each step itself.
+    mask, initial_state, statistics : optional
+        As for the layer's ``forward``.
+
+    Returns
+    -------
+    Trace
+
+    Examples
+    --------
+    >>> import numpy as np, minibn
+    >>> rng = np.random.default_rng(0)
+    >>> cell = minibn.BNLSTM(input_size=3, hidden_size=2, rng=rng)
+    >>> x, dh = rng.normal(size=(5, 4, 3)), rng.normal(size=(5, 4, 2))
+    >>> trace = minibn.trace(cell, x, dh)
+    >>> trace["f_tilde"].gradient.shape
+    (5, 4, 2)
+    >>> trace.at(3)["h_mean"].latex
+    '\\\\widehat{\\\\mathbb{E}}[W_h h_{t-1}]'
+    >>> trace.check().ok
+    True
+    """
+    return Trace(cell, x, dh, mask, initial_state, statistics)
+
+
+class Trace:
+    """What `minibn.trace` returns.
+
+    Attributes
+    ----------
+    quantities : dict
+        Name -> Traced, in the order of the forward pass; ``trace[name]`` is short for it. Values and gradients
+        are stacked over time, (T, N, H) say, on the host. What is normalized per sequence has one row for all.
+    dx, grads
+        What the layer's backward returned.
+    cache : LayerCache
+    """
+
+    def __init__(self, cell, x, dh, mask=None, initial_state=None, statistics=None):
+        # Copies: training on must not change what was traced.
+        self.cell, self.dh = cell.map_params(lambda value: value.copy()), dh.copy()
+        self.mask, self.initial_state, self.statistics = mask, initial_state, statistics
+        self.quantities, self.cache, self.dx, self.grads = record(self.cell, x, dh, mask, initial_state, statistics)
+
+    def __len__(self):
+        """T, the number of time steps."""
+        return len(self.dh)
+
+    def __getitem__(self, name):
+        if name not in self.quantities:
+            raise KeyError(f"{name!r} is not in this trace: it has {', '.join(self.quantities)}")
+        return self.quantities[name]
+
+    def at(self, t, names=None):
+        """One time step, as a table in Jupyter and as text in ``print``.
+
+        Parameters
+        ----------
+        t : int
+            From 0; -1 is the last.
+        names : sequence of str, optional
+            Only these quantities, in this order.
+
+        Returns
+        -------
+        Step
+        """
+        T, N = self.dh.shape[:2]
+        if not isinstance(t, int | np.integer) or not -T <= t < T:
+            raise ValueError(f"t: expected a time step 0 .. {T - 1} (or -{T} .. -1 from the end), got {t!r}; "
+                             f"steps count from 0")
+        _check_names(names, self.quantities)
+        t = int(t) % T
+        at_t = {name: quantity._replace(value=_row(quantity.value, t), gradient=_row(quantity.gradient, t))
+                for name, quantity in self.quantities.items()}
+        live = None if self.cache.mask is None else to_host(self.cache.mask)[t]
+        return Step(self.cell, t, T, N, {name: at_t[name] for name in names or at_t}, live)
+
+    def check(self, names=None, **options):
+        """Check the gradient of every intermediate, at every step, by moving it in place.
+
+        The layer's own forward runs again, a little is added to the quantity right where it is computed, and
+        everything after it follows. Also checks x, the parameters and the states that the sequence starts from.
+        A float32 trace is checked on a float64 copy.
+
+        Parameters
+        ----------
+        names : sequence of str, optional
+            Only these quantities (and inputs).
+        **options
+            ``method``, ``elementwise``, ``tolerance``, ``step``, ``max_elements``, ``seed`` and ``title`` of
+            `minibn.gradcheck.check_gradient_values`.
+
+        Returns
+        -------
+        TraceReport
+            ``report.ok``, ``report.worst``, ``report.first_wrong``; ``print(report)`` is a table.
+
+        Raises
+        ------
+        ValueError
+            A name that is not in the trace; a quantity that no line of the forward pass computes.
+        """
+        _check_names(names, [*self.quantities, *self.cell.params])
+        return check_trace(self._in_float64(), names, **options)
+
+    def show(self, names=None, t=0):
+        """A slider over time in Jupyter, with buttons to play the forward pass, and back-propagation through time.
+
+        Needs ipywidgets; without it the steps stand below each other, folded. Outside Jupyter step `t` is printed.
+
+        Parameters
+        ----------
+        names : sequence of str, optional
+            Only these quantities, in this order.
+        t : int
+            The step to begin with.
+        """
+        show(self, names, t)
+
+    @property
+    def title(self):
+        """The layer, the sizes, and what the normalized terms were normalized with."""
+        T, N, H = self.dh.shape
+        sizes = f"T={T} N={N} D={self.cell.input_size} H={H}"
+        words = ["integer x"] * (self.quantities["x"].gradient is None) + ["masked"] * (self.mask is not None)
+        if self.cell.terms:
+            words.append("batch statistics" if self.statistics is None else "given statistics")
+        words += ["given initial states"] * (self.initial_state is not None)
+        return f"{type(self.cell).__name__}: {', '.join([sizes, *words])}"
+
+    def __repr__(self):
+        return f"<trace of {self.title}; {len(self.quantities)} quantities at each step; .at(t), .show(), .check()>"
+
+    def _in_float64(self):
+        if self.cell.dtype == np.float64 and isinstance(self.dh, np.ndarray):
+            return self
+        cell, x, dh, mask, state, statistics = to_host(
+            [self.cell, self.cache.inputs.x, self.dh, self.mask, self.initial_state, self.statistics])
+        state = state and tuple(value.astype(np.float64) for value in state)
+        x = x.astype(np.float64) if x.dtype.kind == "f" else x
+        return Trace(cell.map_params(lambda value: value.astype(np.float64)), x, dh.astype(np.float64),
+                     mask, state, statistics)
+
+
+def _check_names(names, known):
+    """Refuse what is not a list of known names."""
+    if isinstance(names, str) or any(name not in known for name in names or ()):
+        raise ValueError(f"names: expected a list out of {', '.join(known)}; got {names!r}; correct the names")
+
+
+def _row(values, t):
+    """The values of step t; of what is normalized per sequence, those of all steps."""
+    return None if values is None else values[min(t, len(values) - 1)]
