@@ -222,6 +222,17 @@ def test_every_way_of_multiplying(cupy, monkeypatch, tile, threads, N):
         assert_no_further_than_permuted(problem, problem.equations(), problem.kernels())
 
 
+@pytest.mark.parametrize("N, H", [(100, 100), (64, 1000)])
+def test_the_sizes_of_the_paper_on_a_large_gpu(cupy, monkeypatch, N, H):
+    """The very launch that an H100 or H200 gets, for two time steps."""
+    set_up(monkeypatch, 132, 227 * 1024)
+    Machine.order = 2
+    problem = Problem("BNLSTM", np.float32, T=2, N=N, H=H)
+    assert_no_further_than_permuted(problem, problem.equations(), problem.kernels())
+    assert [name for name, *_ in Machine.launches if "lstm" in name] == ["bn_lstm_forward_sequence",
+                                                                        "bn_lstm_backward_sequence"]
+
+
 @EVERY_CELL
 @pytest.mark.parametrize("way", ["one launch", "one launch, split", "steps"])
 def test_the_order_of_threads_changes_no_bit(cupy, monkeypatch, name, way):

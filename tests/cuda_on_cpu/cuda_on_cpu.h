@@ -1,8 +1,8 @@
 // CUDA's language on a CPU: enough of it to run the project's kernels, slowly, where no GPU is.
 //
 // Every thread of every block is a fiber, so that all blocks are there at once, as in a cooperative launch. A fiber
-// runs until it waits; which one runs next is the caller's choice (ascending, descending or random order), so that a
-// missing barrier shows as a wrong result and not only now and then. Shared memory starts as NaN and has a fence
+// runs until it waits; which one runs next is the caller's choice (side by side, or some blocks far ahead of others), so
+// that a missing barrier shows as a wrong result and not only now and then. Shared memory starts as NaN and has a fence
 // behind it.
 
 #include <setjmp.h>
@@ -144,18 +144,28 @@ inline void run_together(unsigned first, unsigned blocks, unsigned threads, size
             makecontext(&fiber.start, run_fiber, 0);
         }
     }
+    // Orders 0 and 1: all blocks go side by side. From 2 on: in random order, each block as far as it can alone.
     std::mt19937 random(order);
-    std::vector<size_t> turns(fibers.size());
-    for (size_t i = 0; i < turns.size(); ++i) turns[i] = order == 1 ? turns.size() - 1 - i : i;
+    std::vector<unsigned> turns(blocks);
+    std::vector<unsigned> places(threads);
+    for (unsigned b = 0; b < blocks; ++b) turns[b] = order == 1 ? blocks - 1 - b : b;
+    for (unsigned i = 0; i < threads; ++i) places[i] = order == 1 ? threads - 1 - i : i;
     for (size_t unfinished = fibers.size(); unfinished > 0;) {
         const unsigned long before = progress;
         if (order > 1) std::shuffle(turns.begin(), turns.end(), random);
-        for (size_t turn : turns) {
-            Fiber* fiber = fibers[turn].get();
-            if (fiber->finished || (fiber->watched && *fiber->watched == fiber->seen)) continue;
-            resume(fiber);
-            if (fiber->finished) --unfinished;
-            if (!error.empty()) return;
+        for (unsigned b : turns) {
+            unsigned long before_block;
+            do {
+                before_block = progress;
+                if (order > 1) std::shuffle(places.begin(), places.end(), random);
+                for (unsigned i : places) {
+                    Fiber* fiber = fibers[b * threads + i].get();
+                    if (fiber->finished || (fiber->watched && *fiber->watched == fiber->seen)) continue;
+                    resume(fiber);
+                    if (fiber->finished) --unfinished;
+                    if (!error.empty()) return;
+                }
+            } while (order > 1 && progress != before_block);
         }
         if (progress == before) return fail("deadlock: every thread waits");
     }

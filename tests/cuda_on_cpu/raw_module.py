@@ -69,31 +69,32 @@ def _names_from_macros(code):
 
 
 class RawModule:
-    def __init__(self, *, code, options=(), enable_cooperative_groups=False):
+    def __init__(self, *, code, options=()):
         assert isinstance(code, str) and isinstance(options, tuple)
-        self.cooperative = enable_cooperative_groups
         self._library = library(code, options)
         self._real = {"-DREAL=float": np.dtype("f"), "-DREAL=double": np.dtype("d")}[options[0]]
 
     def get_function(self, name):
         signature = self._library.kernel_signature(name.encode())
         assert signature, f"no kernel called {name}"
-        return RawKernel(self._library, name, signature.decode(), self._real, self.cooperative)
+        return RawKernel(self._library, name, signature.decode(), self._real)
 
 
 class RawKernel:
-    def __init__(self, library, name, signature, real, cooperative):
+    def __init__(self, library, name, signature, real):
         self._library, self.name, self._signature, self._real = library, name, signature, real
-        self._cooperative = cooperative
         self.max_dynamic_shared_size_bytes = SHARED_BYTES_UNASKED
 
     def __call__(self, grid, block, args, *, shared_mem=0):
+        self.kernel(grid, block, args, shared_mem)
+
+    def kernel(self, grid, block, args, shared_mem=0, stream=None, enable_cooperative_groups=False):
+        """CuPy's `Function` behind a `RawKernel`: the launch itself."""
         [blocks], [threads] = grid, block
         assert 0 < blocks and 0 < threads <= 256 and threads % 32 == 0
         assert shared_mem <= min(self.max_dynamic_shared_size_bytes, max(Machine.shared_bytes, SHARED_BYTES_UNASKED))
-        together = self.name.endswith("_sequence")
-        if together:
-            assert self._cooperative and blocks <= Machine.multiprocessors, "not all blocks are resident"
+        if enable_cooperative_groups:
+            assert blocks <= Machine.multiprocessors, "not all blocks would be resident"
         assert len(args) == len(self._signature), f"{self.name}: {len(args)} arguments, not {len(self._signature)}"
         arrays = Arrays()
         values = [self._value(code, arg, arrays, position)
@@ -102,7 +103,7 @@ class RawKernel:
         strict_cupy._record("operation", self.name)
         Machine.launches.append((self.name, blocks, threads, shared_mem))
         problem = self._library.launch_kernel(self.name.encode(), blocks, threads, ctypes.c_size_t(shared_mem),
-                                              together, Machine.order, pointers)
+                                              enable_cooperative_groups, Machine.order, pointers)
         assert problem is None, f"{self.name}: {problem.decode()}"
         arrays.bring_back()
 

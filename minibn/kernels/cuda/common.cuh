@@ -254,28 +254,28 @@ __device__ inline void multiply(const Plan& plan, GridBarrier& barrier, const re
 
 // ---- Batch statistics (Eq. 5), each by one warp ----
 
-// Which examples are live at a step, 1 or 0; without a mask all are.
-__device__ inline void load_live(real* live, const bool* mask, size_t t, int N) {
+// Which examples are live at a step, 1 or 0, and how many; without a mask all are. A step without a live example has
+// no statistics; nobody reads what is computed in their place, but it must be a number.
+__device__ inline void load_live(real* live, real* count, const bool* mask, size_t t, int N) {
     for (int n = threadIdx.x; n < N; n += blockDim.x)
         live[n] = mask == nullptr || mask[t * N + n] ? 1 : 0;
-}
-
-__device__ inline real live_examples(const real* live, int N) {
-    real count = 0;
-    for (int n = lane(); n < N; n += WARP) count += live[n];
-    return max(warp_sum(count), real(1));           // a step without a live example has no statistics
+    if (warp() != 0) return;
+    real sum = 0;
+    for (int n = lane(); n < N; n += WARP)
+        sum += mask == nullptr || mask[t * N + n] ? 1 : 0;
+    sum = warp_sum(sum);
+    if (lane() == 0) *count = max(sum, real(1));
 }
 
 // The mean and (variance + eps)^(-1/2) to normalize a (N,) with: of the live examples (two passes, as in
 // minibn.statistics), stored for whoever asks later; or those given in that very place.
-__device__ inline void statistics_of(const real* a, const real* live, int N, real eps, bool given,
+__device__ inline void statistics_of(const real* a, const real* live, real count, int N, real eps, bool given,
                                      real* stored_mean, real* stored_variance, real* mean, real* inv_std) {
     real m, v;
     if (given) {
         m = *stored_mean;
         v = *stored_variance;
     } else {
-        const real count = live_examples(live, N);
         real sum = 0;
         for (int n = lane(); n < N; n += WARP) sum += live[n] * a[n];
         m = warp_sum(sum) / count;
@@ -304,7 +304,7 @@ struct GradientSums {
     real mean_dy, mean_dy_hat;          // weight times these; 0 with given statistics, through which nothing flows
 };
 
-__device__ inline GradientSums gradient_sums(const real* dy, const real* hat, const real* live, int N, bool given) {
+__device__ inline GradientSums gradient_sums(const real* dy, const real* hat, real count, int N, bool given) {
     real sum = 0, with_hat = 0;
     for (int n = lane(); n < N; n += WARP) {
         sum += dy[n];
@@ -312,7 +312,7 @@ __device__ inline GradientSums gradient_sums(const real* dy, const real* hat, co
     }
     sum = warp_sum(sum);
     with_hat = warp_sum(with_hat);
-    const real weight = given ? 0 : 1 / live_examples(live, N);
+    const real weight = given ? 0 : 1 / count;
     return {sum, with_hat, weight * sum, weight * with_hat};
 }
 

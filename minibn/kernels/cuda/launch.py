@@ -24,8 +24,8 @@ def source(name):
 
 @functools.cache
 def module(name, char):
-    """The compiled source file for numbers of dtype `char`; every kernel in it may use a barrier for all blocks."""
-    return cupy.RawModule(code=source(name), options=(f"-DREAL={REAL[char]}",), enable_cooperative_groups=True)
+    """The compiled source file for numbers of dtype `char`."""
+    return cupy.RawModule(code=source(name), options=(f"-DREAL={REAL[char]}",))
 
 
 @functools.cache
@@ -46,6 +46,16 @@ def kernel(name, function, dtype, shared_bytes=0):
     if shared_bytes > LARGEST_SHARED_BYTES_UNASKED:
         found.max_dynamic_shared_size_bytes = shared_bytes
     return found
+
+
+def launch_together(kernel, plan, arguments):
+    """A cooperative launch: all blocks are resident, or the launch is refused.
+
+    Not by `enable_cooperative_groups` of `cupy.RawModule`: before CuPy's pull request 10023 that compiles for
+    linking with CUDA's device runtime library, which these sources do not need and not every machine has.
+    """
+    kernel.kernel((plan.blocks,), (plan.threads,), arguments, shared_mem=plan.shared_bytes,
+                  enable_cooperative_groups=True)
 
 
 @functools.cache

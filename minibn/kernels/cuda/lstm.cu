@@ -44,6 +44,7 @@ struct LSTMForward {
     real *x, *gate;                 // (4 units, N)
     real *c_new, *c, *h;            // (units, N)
     real *live;                     // (N,)
+    real *count;                    // of the live ones
     real *mean, *inv_std;           // (4 units,)
     real *b, *gamma_x, *gamma_h;    // (4 units,)
     real *gamma_c, *beta_c;         // (units,)
@@ -57,6 +58,7 @@ struct LSTMForward {
         c = shared.take(U * N);
         h = shared.take(U * N);
         live = shared.take(N);
+        count = shared.take(1);
         mean = shared.take(GATES * U);
         inv_std = shared.take(GATES * U);
         b = shared.take(GATES * U);
@@ -93,7 +95,7 @@ struct LSTMForward {
         for (int i = threadIdx.x; i < GATES * plan.own_units() * plan.N; i += blockDim.x)
             fetch<IN_FLIGHT>(&x[i], &arrays.x[(feature(plan, i / plan.N) * arrays.T + t) * plan.N + i % plan.N]);
         end_of_copies();
-        load_live(live, arrays.mask, t, plan.N);
+        load_live(live, count, arrays.mask, t, plan.N);
     }
 
     // From W_h h_{t-1} in `tilde` to h_t.
@@ -102,7 +104,7 @@ struct LSTMForward {
         if (BN) {
             for (int column = warp(); column < GATES * own; column += warps()) {
                 const size_t at = size_t(t) * GATES * plan.H + feature(plan, column);
-                statistics_of(&tilde[column * N], live, N, arrays.eps, arrays.given,
+                statistics_of(&tilde[column * N], live, *count, N, arrays.eps, arrays.given,
                               &arrays.h_mean[at], &arrays.h_variance[at], &mean[column], &inv_std[column]);
             }
             __syncthreads();
@@ -131,7 +133,7 @@ struct LSTMForward {
         if (BN) {
             for (int u = warp(); u < own; u += warps()) {
                 const size_t at = size_t(t) * plan.H + plan.first_unit() + u;
-                statistics_of(&c_new[u * N], live, N, arrays.eps, arrays.given,
+                statistics_of(&c_new[u * N], live, *count, N, arrays.eps, arrays.given,
                               &arrays.c_mean[at], &arrays.c_variance[at], &mean[u], &inv_std[u]);
             }
             __syncthreads();
@@ -230,6 +232,7 @@ struct LSTMBackward {
     real *dh_later, *dh_kept, *dc;          // (units, N): from step t + 1
     real *dc_term;                          // (units, N)
     real *live;                             // (N,)
+    real *count;                            // of the live ones
     real *h_inv_std, *c_mean, *c_inv_std;   // (4 units,), (units,), (units,)
     real *gamma_h, *gamma_c, *beta_c;       // (4 units,), (units,), (units,)
     real *mean_dy, *mean_dy_hat;            // (4 units,): see GradientSums
@@ -251,6 +254,7 @@ struct LSTMBackward {
         dc = shared.take(U * N);
         dc_term = shared.take(U * N);
         live = shared.take(N);
+        count = shared.take(1);
         h_inv_std = shared.take(GATES * U);
         c_mean = shared.take(U);
         c_inv_std = shared.take(U);
@@ -308,7 +312,7 @@ struct LSTMBackward {
             fetch<IN_FLIGHT>(&dh_loss[i], &gradients.dh_loss[(size_t(plan.first_unit() + i / N) * arrays.T + t) * N + i % N]);
         }
         end_of_copies();
-        load_live(live, arrays.mask, t, N);
+        load_live(live, count, arrays.mask, t, N);
         if (BN) load_statistics(t);
     }
 
@@ -342,7 +346,7 @@ struct LSTMBackward {
         __syncthreads();
         for (int u = warp(); u < own; u += warps()) {
             if (BN) {
-                const GradientSums sums = gradient_sums(&dc_term[u * N], &c_hat[u * N], live, N, arrays.given);
+                const GradientSums sums = gradient_sums(&dc_term[u * N], &c_hat[u * N], *count, N, arrays.given);
                 if (lane() == 0) {
                     mean_dy[u] = sums.mean_dy;
                     mean_dy_hat[u] = sums.mean_dy_hat;
@@ -372,7 +376,7 @@ struct LSTMBackward {
         __syncthreads();
         for (int column = warp(); column < GATES * own; column += warps()) {
             if (BN) {
-                const GradientSums sums = gradient_sums(&dtilde[column * N], &h_hat[column * N], live, N, arrays.given);
+                const GradientSums sums = gradient_sums(&dtilde[column * N], &h_hat[column * N], *count, N, arrays.given);
                 if (lane() == 0) {
                     mean_dy[column] = sums.mean_dy;
                     mean_dy_hat[column] = sums.mean_dy_hat;

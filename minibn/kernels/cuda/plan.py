@@ -55,14 +55,14 @@ class Plan(NamedTuple):
 
 
 class Memory(NamedTuple):
-    """What a block keeps for one time step, in numbers; and which of the examples are live."""
+    """What a block keeps for one time step, in numbers; and which and how many examples are live."""
 
     unit_rows: tuple        # pieces of (k * units * N) numbers
     unit_values: tuple      # pieces of (k * units) numbers
 
     def numbers(self, units, N):
         """Their sum; each piece is rounded up, as in common.cuh."""
-        pieces = [*(k * units * N for k in self.unit_rows), *(k * units for k in self.unit_values), N]
+        pieces = [*(k * units * N for k in self.unit_rows), *(k * units for k in self.unit_values), N, 1]
         return sum(map(_rounded, pieces))
 
 

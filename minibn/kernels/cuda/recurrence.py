@@ -67,8 +67,7 @@ def _one_launch(source, function, plan, arrays, columns_per_unit):
         split_sums = cupy.empty((plan.split, plan.blocks * plan.units * columns_per_unit, plan.N), dtype)
     arrived = cupy.zeros(1, "uint32")
     given = launch.arguments(dtype, *plan.arguments, *arrays, split_sums, arrived)
-    kernel = launch.kernel(source, function, dtype, plan.shared_bytes)
-    kernel((plan.blocks,), (plan.threads,), given, shared_mem=plan.shared_bytes)
+    launch.launch_together(launch.kernel(source, function, dtype, plan.shared_bytes), plan, given)
 
 
 def _workspace(plan, dtype):

@@ -40,6 +40,7 @@ struct RNNForward {
     real *tilde;                        // (units, N): W_h h_{t-1}, then hat
     real *x, *h;                        // (units, N)
     real *live;                         // (N,)
+    real *count;                        // of the live ones
     real *mean, *inv_std;               // (units,)
     real *b, *gamma_x, *gamma;          // (units,)
 
@@ -49,6 +50,7 @@ struct RNNForward {
         x = shared.take(U * N);
         h = shared.take(U * N);
         live = shared.take(N);
+        count = shared.take(1);
         mean = shared.take(U);
         inv_std = shared.take(U);
         b = shared.take(U);
@@ -78,7 +80,7 @@ struct RNNForward {
         for (int i = threadIdx.x; i < plan.own_units() * plan.N; i += blockDim.x)
             fetch<IN_FLIGHT>(&x[i], &arrays.x[step_at(i, t)]);
         end_of_copies();
-        load_live(live, arrays.mask, t, plan.N);
+        load_live(live, count, arrays.mask, t, plan.N);
     }
 
     // From W_h h_{t-1} in `tilde` to h_t.
@@ -91,7 +93,7 @@ struct RNNForward {
         if (FORM != PLAIN) {
             for (int u = warp(); u < own; u += warps()) {
                 const size_t at = size_t(t) * plan.H + plan.first_unit() + u;
-                statistics_of(&tilde[u * N], live, N, arrays.eps, arrays.given,
+                statistics_of(&tilde[u * N], live, *count, N, arrays.eps, arrays.given,
                               &arrays.mean[at], &arrays.variance[at], &mean[u], &inv_std[u]);
             }
             __syncthreads();
@@ -172,6 +174,7 @@ struct RNNBackward {
     real *dh_later, *dh_kept;           // (units, N): from step t + 1
     real *dh_tilde;                     // (units, N)
     real *live;                         // (N,)
+    real *count;                        // of the live ones
     real *inv_std, *gamma;              // (units,)
     real *mean_dy, *mean_dy_hat;        // (units,): see GradientSums
     real *db, *dgamma;                  // (units,), sums over time
@@ -187,6 +190,7 @@ struct RNNBackward {
         dh_kept = shared.take(U * N);
         dh_tilde = shared.take(U * N);
         live = shared.take(N);
+        count = shared.take(1);
         inv_std = shared.take(U);
         gamma = shared.take(U);
         mean_dy = shared.take(U);
@@ -227,7 +231,7 @@ struct RNNBackward {
             fetch<IN_FLIGHT>(&dh_loss[i], &gradients.dh_loss[step_at(i, t)]);
         }
         end_of_copies();
-        load_live(live, arrays.mask, t, plan.N);
+        load_live(live, count, arrays.mask, t, plan.N);
         for (int u = threadIdx.x; FORM != PLAIN && u < plan.own_units(); u += blockDim.x)
             inv_std[u] = 1 / sqrt(arrays.variance[size_t(t) * plan.H + plan.first_unit() + u] + arrays.eps);
     }
@@ -243,7 +247,7 @@ struct RNNBackward {
         __syncthreads();
         for (int u = warp(); u < own; u += warps()) {
             if (FORM != PLAIN) {
-                const GradientSums sums = gradient_sums(&dh_tilde[u * N], &hat[u * N], live, N, arrays.given);
+                const GradientSums sums = gradient_sums(&dh_tilde[u * N], &hat[u * N], *count, N, arrays.given);
                 if (lane() == 0) {
                     mean_dy[u] = sums.mean_dy;
                     mean_dy_hat[u] = sums.mean_dy_hat;
