@@ -8,7 +8,7 @@ from minibn.kernels.cuda.plan import Memory
 from minibn.statistics import Statistics
 
 SOURCE = "lstm.cu"
-# In the order of the constructors in lstm.cu.
+# In the order of the constructors in lstm_forward.cuh and lstm_backward.cuh.
 FORWARD_MEMORY = Memory(unit_rows=(4, 4, 4, 1, 1, 1), unit_values=(4, 4, 4, 4, 4, 1, 1))
 BACKWARD_MEMORY = Memory(unit_rows=(4, 4, 4, 1, 1, 1, 1, 1, 1, 1),
                          unit_values=(4, 1, 1, 4, 1, 1, 4, 4, 4, 4, 1, 1))

@@ -8,7 +8,7 @@ from minibn.kernels.cuda.plan import Memory
 from minibn.statistics import Statistics
 
 SOURCE = "rnn.cu"
-# In the order of the constructors in rnn.cu.
+# In the order of the constructors in rnn_forward.cuh and rnn_backward.cuh.
 FORWARD_MEMORY = Memory(unit_rows=(1, 1, 1), unit_values=(1,) * 5)
 BACKWARD_MEMORY = Memory(unit_rows=(1,) * 6, unit_values=(1,) * 6)
 # The normalized term of the recurrence and its gamma.
