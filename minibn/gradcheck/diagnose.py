@@ -45,7 +45,7 @@ def diagnose(analytic, numeric, allowed):
     if wrong.sum() > 1:
         factor = float(np.sum(analytic * numeric) / np.sum(analytic * analytic))
         if 1e-6 < abs(factor) < 1e6 and matches(factor * analytic):
-            return f"a constant factor: {factor:.9g} times this would be right"
+            return f"a constant factor: {factor:.7g} times this would be right"
     return f"{int(wrong.sum())} of {wrong.size} elements are wrong"
 
 
