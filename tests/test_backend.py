@@ -260,8 +260,8 @@ def test_a_training_run_is_bit_equal_and_its_iterations_wait_for_nothing(cupy, m
         crossings.append((counts.synchronisations, counts.uploads))
 
     monkeypatch.setattr(loop._Training, "iterate", counted)
-    settings = {"task": "mnist", "model": "bnlstm", "hidden": H, "batch": 4, "population_batch": 6, "engine": "equations",
-                "log_every": 2, "validate_every": 2, "checkpoint_every": 2}
+    settings = {"task": "mnist", "model": "bnlstm", "hidden": H, "batch": 4, "population_batch": 6,
+                "engine": "equations", "log_every": 2, "validate_every": 2, "checkpoint_every": 2}
     for device in ("cpu", "cuda"):
         for iterations in (2, 4):  # the second time it resumes
             config = make_config("quick", **settings, iterations=iterations, device=device)
