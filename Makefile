@@ -12,7 +12,7 @@ PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; 
 .PHONY: help demo test lint lab clean
 
 help:
-	@echo "make demo   gradient checks, two networks trained side by side, the figures, one page: about three minutes"
+	@echo "make demo   gradient checks, two networks trained side by side, the figures, one page: a minute or two"
 	@echo "make test   the test suite"
 	@echo "make lint   ruff"
 	@echo "make lab    JupyterLab with the notebooks"

@@ -205,7 +205,7 @@ def _reproduce(**options):
 
 
 def _add_demo(commands):
-    help = "the whole of it in three minutes: gradients checked, two networks trained, figures drawn, one page"
+    help = "the whole of it in a minute or two: gradients checked, two networks trained, figures drawn, one page"
     parser = _command(commands, "demo", _demo, help)
     parser.add_argument("--output", metavar="FOLDER", default="runs/demo", help="where the page and its pictures go")
     parser.add_argument("--iterations", type=int, metavar="INT", default=400, help="minibatches for each network")
