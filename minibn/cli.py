@@ -240,33 +240,17 @@ def _add_bench(commands):
     help = "time our cells on this machine, beside bare matrix products and other libraries; their memory and growth"
     parser = _command(commands, "bench", _bench, help)
     modes = parser.add_mutually_exclusive_group()
-    modes.add_argument(
-        "--quick", dest="mode", action="store_const", const="quick", default="quick", help="under a minute (this)"
-    )
-    modes.add_argument(
-        "--full",
-        dest="mode",
-        action="store_const",
-        const="full",
-        default=argparse.SUPPRESS,
-        help="the shapes of the paper's experiments, more rounds: many minutes and 10 GB of memory, on an idle machine",
-    )
-    parser.add_argument(
-        "--shape",
-        dest="shapes",
-        action="append",
-        type=_shape,
-        metavar="T,N,D,H",
-        default=None,
-        help="time steps, examples, input features, hidden units; may be repeated; None is those of the mode",
-    )
+    mode = {"dest": "mode", "action": "store_const"}
+    modes.add_argument("--quick", **mode, const="quick", default="quick", help="under a minute (this)")
+    full = "the shapes of the paper's experiments, more rounds: many minutes and 10 GB of memory, on an idle machine"
+    modes.add_argument("--full", **mode, const="full", default=argparse.SUPPRESS, help=full)
+    shape = "time steps, examples, input features, hidden units; may be repeated; None is those of the mode"
+    parser.add_argument("--shape", dest="shapes", action="append", type=_shape, metavar="T,N,D,H", help=shape)
     cells = ("rnn", "bnrnn", "lstm", "bnlstm")
     parser.add_argument("--cells", nargs="+", choices=cells, default=cells, help="which of our cells")
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu", help="where")
     parser.add_argument("--dtype", choices=("float32", "float64"), default="float32", help="of all numbers")
-    parser.add_argument(
-        "--threads", type=int, metavar="INT", default=None, help="None is OMP_NUM_THREADS, or all cores"
-    )
+    parser.add_argument("--threads", type=int, metavar="INT", help="None is OMP_NUM_THREADS, or all cores")
     parser.add_argument("--rounds", type=int, metavar="INT", default=None, help="None is that of the mode")
     parser.add_argument("--json", dest="json_path", metavar="FILE", default=None, help="where the numbers go")
     plot = "runs/bench/scaling.png"
@@ -274,7 +258,10 @@ def _add_bench(commands):
 
 
 def _shape(text):
-    return tuple(int(size) for size in text.split(","))
+    try:
+        return tuple(int(size) for size in text.split(","))
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"expected T,N,D,H, for example 784,100,1,100, got {text!r}") from None
 
 
 def _bench(plot_path, **options):
@@ -296,13 +283,7 @@ def _bench(plot_path, **options):
 def _add_data(commands):
     parser = _command(commands, "data", _data, "the data sets: what is here, fetch it, verify it")
     parser.add_argument("action", choices=("list", "fetch", "verify"), help="what to do")
-    parser.add_argument(
-        "name",
-        nargs="?",
-        default=None,
-        metavar="NAME",
-        help="which data set; None is every one (fetch: mnist)",
-    )
+    parser.add_argument("name", nargs="?", metavar="NAME", help="which data set; None is every one (fetch: mnist)")
 
 
 def _data(action, name):

@@ -32,7 +32,7 @@ class Plan(NamedTuple):
 
 
 PLANS = {
-    "quick": Plan(((196, 100, 1, 100),), 5, (100, 50, 1, 50),
+    "quick": Plan(((196, 100, 1, 100),), 3, (100, 50, 1, 50),
                   {"T": (50, 100, 200), "N": (25, 50, 100), "H": (25, 50, 100)}, 3),
     # the paper's sequential MNIST, the same at 14 x 14 pixels, and its Penn Treebank
     "full": Plan(((784, 100, 1, 100), (196, 100, 1, 100), (99, 64, 50, 1000)), 15, (196, 100, 1, 100),

@@ -56,7 +56,12 @@ def clock_for(device):
 
 
 def mean_of_repeats(run, repeats):
-    """Call `run`, which returns part -> seconds, several times: part -> mean."""
+    """Call `run`, which returns part -> seconds, several times: part -> mean.
+
+    Once more at first, not counted: a process that has waited for its turn finds its caches cold, and on some
+    systems its memory taken back, which cost up to 25 ms in the first call of a turn.
+    """
+    run()
     runs = [run() for _ in range(repeats)]
     return {part: sum(times[part] for times in runs) / repeats for part in runs[0]}
 
