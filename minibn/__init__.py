@@ -8,7 +8,7 @@ from minibn.backend import array_module, to_device, to_host
 from minibn.exchange import from_torch, to_torch
 from minibn.gradcheck import check_gradients
 from minibn.layers import BNLSTM, BNRNN, LSTM, RNN, BNRNNTwoTerm
-from minibn.models import SequenceClassifier
+from minibn.models import LanguageModel, SequenceClassifier
 from minibn.statistics import PopulationStatistics, Statistics
 from minibn.tracing import trace
 from minibn.training import load
@@ -16,6 +16,6 @@ from minibn.training.population import estimate_population_statistics
 
 __version__ = "0.1.0"
 
-__all__ = ["BNLSTM", "BNRNN", "LSTM", "RNN", "BNRNNTwoTerm", "PopulationStatistics", "SequenceClassifier",
-           "Statistics", "array_module", "check_gradients", "estimate_population_statistics", "from_torch", "load",
-           "to_device", "to_host", "to_torch", "trace"]
+__all__ = ["BNLSTM", "BNRNN", "LSTM", "RNN", "BNRNNTwoTerm", "LanguageModel", "PopulationStatistics",
+           "SequenceClassifier", "Statistics", "array_module", "check_gradients", "estimate_population_statistics",
+           "from_torch", "load", "to_device", "to_host", "to_torch", "trace"]

@@ -27,7 +27,7 @@ def check_gradients(
         Take T, N, D and H all different, and N >= 4: at N = 2 the normalized values are almost exactly 1 and
         -1, and the gradient nearly vanishes.
     y : integer ndarray, optional
-        A model's labels; random ones for a classifier when not given.
+        A model's labels; random ones when not given.
     mask : ndarray of shape (T, N), optional
     initial_state : tuple of ndarray (N, H), optional
         Given states for a layer: their gradients are the rows h0 and c0. By default the rows h0 and c0 are the
@@ -136,7 +136,8 @@ def _randomised_float64_copy(cell, rng):
 
 
 def _random_labels(model, x, rng):
-    return array_module(x).asarray(rng.integers(model.classes, size=x.shape[1]))
+    sizes = dict(zip("TN", x.shape, strict=False))
+    return array_module(x).asarray(rng.integers(model.classes, size=[sizes[axis] for axis in model.label_axes.split()]))
 
 
 def _as_float64(value):

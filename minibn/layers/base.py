@@ -23,6 +23,7 @@ from minibn.statistics import PopulationStatistics, Statistics
 ENGINES = ("equations", "kernels")
 KERNEL_SYMBOLS = 1024         # integer x of more symbols is left to the equations: kernels make one-hot rows of it
 PIECE_ELEMENTS = 2 ** 22      # of one (steps, N, G) array in `forward_in_pieces`: 16 MiB in float32, times ten
+PIECE_STEPS = 2 ** 10         # at most: the equations keep some ten kilobytes of small arrays for each, N = 1 or not
 
 
 class RecurrentLayer:
@@ -193,19 +194,23 @@ class RecurrentLayer:
                                    zip(*(piece[term] for piece in pieces), strict=True)))
                 for term in self.terms}
 
-    def forward_in_pieces(self, x, mask=None, initial_state=None, statistics=None):
+    def forward_in_pieces(self, x, mask=None, initial_state=None, statistics=None, piece_steps=None):
         """Run `forward` on consecutive pieces of a sequence and yield each (h, cache): bounded memory, no backward.
 
-        The states are those of one long forward pass, since a step's statistics are its own. Where the input is
-        normalized per sequence and the statistics are the batch's, there is only one piece: the whole.
+        The states are those of one long forward pass, since a step's statistics are its own. A piece has
+        `piece_steps` steps, by default as many as fit in a few dozen MiB. Where the input is normalized per
+        sequence and the statistics are the batch's, there is only one piece: the whole.
         """
         check_input(self, x, mask)
         T, N = x.shape[:2]
-        length = max(1, PIECE_ELEMENTS // (N * self.blocks * self.hidden_size))
+        if piece_steps is None:
+            widest = max(self.blocks * self.hidden_size, self.input_size)
+            piece_steps = min(PIECE_STEPS, max(1, PIECE_ELEMENTS // (N * widest)))
+        check_sizes(piece_steps=piece_steps)
         if self.input_statistics == "sequence" and statistics is None:
-            length = T
-        for start in range(0, T, length):
-            piece = slice(start, start + length)
+            piece_steps = T
+        for start in range(0, T, piece_steps):
+            piece = slice(start, start + piece_steps)
             h, cache = self.forward(x[piece], None if mask is None else mask[piece], initial_state, statistics, start)
             yield h, cache
             initial_state = cache.final_state

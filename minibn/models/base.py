@@ -1,0 +1,212 @@
+"""What the models share: a cell, and a softmax on the states that it passes through."""
+
+import copy
+
+import numpy as np
+
+from minibn.backend import array_module
+from minibn.equations.affine import affine_backward, affine_forward
+from minibn.equations.losses import log_softmax, softmax_cross_entropy_backward, softmax_cross_entropy_forward
+from minibn.errors import check_array, check_below, check_same_backend, check_same_dtype
+from minibn.initializers import orthogonal
+from minibn.layers.checks import check_input
+from minibn.models.params import NestedParams
+
+
+class RecurrentModel:
+    """softmax(W_y h + b_y) on carried states h of a cell.
+
+    Subclasses say which states these are and where their labels stand: `label_axes`, the pair `_read_forward`,
+    `_read_backward`, and `_live`.
+
+    Parameters
+    ----------
+    cell : layer
+        For example `minibn.BNLSTM`; the model uses this very object.
+    classes : int
+        K.
+    rng : numpy.random.Generator or int, optional
+        Draws W_y, an orthogonal (H, K) matrix; b_y (K,) is zero.
+
+    Attributes
+    ----------
+    params : mapping
+        ``cell.W_x``, ..., ``W_y``, ``b_y``.
+    """
+
+    label_axes = ""                 # of y: "N" or "T N"
+
+    def __init__(self, cell, classes, *, rng=None):
+        if isinstance(cell, type) or not hasattr(cell, "state_names"):
+            raise TypeError(f"cell: expected a layer, for example a minibn.BNLSTM, got {type(cell).__name__}; make one")
+        self.cell, self.classes = cell, int(classes)
+        rng = np.random.default_rng(rng)
+        xp = array_module(cell.params["W_h"])
+        W_y = orthogonal(rng, cell.hidden_size, self.classes).astype(cell.dtype)
+        self._own = {"W_y": xp.asarray(W_y), "b_y": xp.zeros(self.classes, dtype=cell.dtype)}
+
+    @property
+    def params(self):
+        return NestedParams({"cell": self.cell.params, "": self._own})
+
+    @property
+    def terms(self):
+        """The normalized terms of the cell."""
+        return self.cell.terms
+
+    @property
+    def dtype(self):
+        """The dtype of the parameters, which x must have too."""
+        return self.cell.dtype
+
+    def map_params(self, function):
+        """A copy of the model with `function` applied to every parameter."""
+        other = copy.copy(self)
+        other.cell = self.cell.map_params(function)
+        other._own = {name: function(value) for name, value in self._own.items()}
+        return other
+
+    def loss(self, x, y, mask=None, statistics=None, initial_noise=None):
+        """Mean cross-entropy in nats, a 0-d array; parameters as in `loss_and_grads`. Keeps no cache."""
+        self._check_batch(x, y, mask)
+        logits = self.logits(x, mask, statistics, initial_noise)
+        return softmax_cross_entropy_forward(logits, y, self._live(mask))[0]
+
+    def loss_and_grads(self, x, y, mask=None, statistics=None, initial_noise=None):
+        """Mean cross-entropy over the live predictions, and its gradient with respect to every parameter.
+
+        Parameters
+        ----------
+        x : ndarray of shape (T, N, D), or integer ndarray of shape (T, N)
+        y : integer ndarray of shape (N,) for a classifier, (T, N) for a language model
+            Labels 0 .. K-1; padded ones are never read.
+        mask : ndarray of shape (T, N), optional
+        statistics : PopulationStatistics, optional
+            Instead of the minibatch's own.
+        initial_noise : ndarray of shape (N, H), optional
+            Added to h0, for each example; drawn by the caller.
+
+        Returns
+        -------
+        loss : 0-d ndarray, in nats
+        grads : dict
+            Keys and shapes of `params`.
+        """
+        self._check_batch(x, y, mask)
+        cell = self.cell
+        state = self._noisy_state(x, initial_noise)
+        h, cache = cell.forward(x, mask=mask, initial_state=state, statistics=statistics)
+        [(_, states)] = self._read_forward([h])                                              # (N, H) or (T, N, H)
+        logits = affine_forward(states, self._own["W_y"], self._own["b_y"])                  # (N, K) or (T, N, K)
+        loss, loss_cache = softmax_cross_entropy_forward(logits, y, self._live(mask))
+        dlogits = softmax_cross_entropy_backward(loss_cache)
+        dstates, dW_y, db_y = affine_backward(dlogits, states, self._own["W_y"])
+        dh = self._read_backward(dstates, h)                                                 # (T, N, H)
+        _, grads = cell.backward(dh, cache)
+        if state is not None:
+            for name in cell.state_names:                             # the learned state was broadcast, plus noise
+                grads[name] = grads[name].sum(axis=0)                 # (H,)
+        return loss, {**{f"cell.{name}": value for name, value in grads.items()}, "W_y": dW_y, "b_y": db_y}
+
+    def totals(self, x, y, mask=None, statistics=None, initial_noise=None, piece_steps=None):
+        """The sums over live predictions of cross-entropy, in nats, and of right answers: memory does not grow with T.
+
+        Parameters
+        ----------
+        x, y, mask, statistics, initial_noise
+            As in `loss_and_grads`.
+        piece_steps : int, optional
+            Time steps to run at once, as in the cell's `forward_in_pieces`; it changes no result, only the memory.
+
+        Returns
+        -------
+        loss, correct : 0-d float64 ndarray
+            On the device of x: nothing waits for it. Each prediction's loss is made float64 before it is added.
+        """
+        self._check_batch(x, y, mask)
+        xp, live = array_module(x), self._live(mask)
+        loss, correct = xp.zeros((), dtype="float64"), xp.zeros((), dtype="float64")
+        for place, logits in self._logits_in_pieces(x, mask, statistics, initial_noise, piece_steps):
+            log_p_y, right = score_predictions(logits, y[place], None if live is None else live[place])
+            loss -= log_p_y.sum()
+            correct += right.sum()
+        return loss, correct
+
+    def logits(self, x, mask=None, statistics=None, initial_noise=None):
+        """W_y h + b_y, (N, K) for a classifier and (T, N, K) for a language model; keeps no cache."""
+        pieces = self._logits_in_pieces(x, mask, statistics, initial_noise)
+        return array_module(x).concatenate([logits for _, logits in pieces])
+
+    def predict(self, x, mask=None, statistics=None, initial_noise=None):
+        """Probabilities of the shape of `logits`; their argmax is the label."""
+        return array_module(x).exp(log_softmax(self.logits(x, mask, statistics, initial_noise)))
+
+    def batch_statistics(self, x, mask=None, initial_noise=None):
+        """The batch statistics of every normalized term: term -> Statistics of arrays (T, G)."""
+        return self.cell.batch_statistics(x, mask, self._noisy_state(x, initial_noise))
+
+    def _logits_in_pieces(self, x, mask, statistics, initial_noise, piece_steps=None):
+        """Yield (place of their labels in y, logits), in pieces over time."""
+        state = self._noisy_state(x, initial_noise)
+        pieces = self.cell.forward_in_pieces(x, mask, state, statistics, piece_steps)
+        for place, states in self._read_forward(h for h, _ in pieces):
+            yield place, affine_forward(states, self._own["W_y"], self._own["b_y"])
+
+    def _read_forward(self, pieces):
+        """Of h in consecutive pieces (steps, N, H), yield (place of their labels in y, states for the softmax)."""
+        raise NotImplementedError
+
+    def _read_backward(self, dstates, h):
+        """The gradient dh (T, N, H) from that of the states that were read from one piece, all of h."""
+        raise NotImplementedError
+
+    def _live(self, mask):
+        """Which of y are predictions that count, of the shape of y; None where all are."""
+        raise NotImplementedError
+
+    def _noisy_state(self, x, noise):
+        """The learned state of every example with `noise` (N, H) on h0; None, the learned state itself, without."""
+        if noise is None:
+            return None
+        cell = self.cell
+        check_input(cell, x, None)
+        N, H = x.shape[1], cell.hidden_size
+        check_array("initial_noise", noise, "N H", N=N, H=H)
+        check_same_backend(cell.params["W_h"], initial_noise=noise)
+        check_same_dtype(cell.dtype, initial_noise=noise)
+        h_0 = cell.params["h0"] + noise                                                      # (N, H)
+        return (h_0, *(array_module(noise).broadcast_to(cell.params[name], (N, H)) for name in cell.state_names[1:]))
+
+    def _check_batch(self, x, y, mask):
+        check_input(self.cell, x, mask)
+        T, N = x.shape[:2]
+        sizes = {"T": T, "N": N}
+        check_array("y", y, self.label_axes, kinds="iu", **{axis: sizes[axis] for axis in self.label_axes.split()})
+        check_same_backend(self.cell.params["W_h"], y=y)
+        live = self._live(mask)
+        check_below("y", y if live is None else array_module(y).where(live != 0, y, 0), self.classes)
+
+
+def score_predictions(logits, y, live=None):
+    """log softmax(z)_y of each prediction, in float64, and whether its largest logit is the label's.
+
+    Parameters
+    ----------
+    logits : ndarray of shape (..., K)
+    y : integer ndarray of shape (...)
+    live : ndarray of shape (...), optional
+        The others score zero, whatever their labels are.
+
+    Returns
+    -------
+    log_p_y : float64 ndarray of shape (...)
+    right : bool ndarray of shape (...)
+    """
+    xp = array_module(logits)
+    if live is not None:
+        y = xp.where(live != 0, y, 0)
+    log_p_y = xp.take_along_axis(log_softmax(logits), y[..., None], axis=-1)[..., 0].astype("float64")
+    right = logits.argmax(axis=-1) == y
+    if live is not None:
+        log_p_y, right = xp.where(live != 0, log_p_y, 0), right & (live != 0)
+    return log_p_y, right
