@@ -180,7 +180,7 @@ def _opened(place, name):
         with zipfile.ZipFile(place) as archive, archive.open(name) as stream:
             yield stream
     elif ending == ".tgz":
-        with tarfile.open(place) as archive:
+        with tarfile.open(place, "r:gz") as archive:
             # The folders inside an archive are its maker's business. A member that is no file has no stream.
             members = [member for member in archive if PurePosixPath(member.name).name == name and member.isfile()]
             if not members:
