@@ -490,6 +490,7 @@ def test_batches_cover_every_example_once_and_never_one_alone(count, batch_size,
         assert flat.tolist() == list(range(count))
     assert all(len(batch) == batch_size for batch in batches[:-1])
     assert 2 <= len(batches[-1]) <= batch_size + 1
+    assert data.batch_count(count, batch_size) == len(batches)
     if count % batch_size != 1:
         assert len(batches[-1]) == (count % batch_size or batch_size)
     else:
@@ -553,6 +554,7 @@ def test_batches_by_number_equal_batches_in_turn():
     for k in (1, 0):
         for a, b in zip(again[k], in_turn[k], strict=True):
             assert np.array_equal(a, b) and a.dtype == b.dtype
+    assert split.batches_per_epoch(5) == 2
     rest = again[1:]
     assert len(rest) == 1 and np.array_equal(next(iter(rest))[0], in_turn[1][0])
     with pytest.raises(ValueError, match="count must be at least 2"):
@@ -678,7 +680,7 @@ def test_bad_values(change, error, message):
 
 
 def test_list_names_presence_place_size_and_licence(small, cache, tmp_path, monkeypatch):
-    header, full, subset = data.list_data().splitlines()
+    header, full, subset, *_ = data.list_data().splitlines()
     assert header.split() == ["name", "present", "size", "contents", "licence", "where"]
     assert (
         full.startswith("mnist ")
@@ -740,8 +742,8 @@ def test_a_failed_repair_keeps_the_file(small, cache, no_network):
 
 def test_fetching_the_subset_says_that_it_is_here():
     assert "ships with minibn" in data.fetch_data("mnist_subset")
-    with pytest.raises(data.DataError, match="no data set 'ptb'"):
-        data.fetch_data("ptb")
+    with pytest.raises(data.DataError, match="no data set 'ptbs'"):
+        data.fetch_data("ptbs")
 
 
 def test_every_source_is_listed():

@@ -1,4 +1,4 @@
-"""Splits of an image data set, and their minibatches.
+"""Splits of an image data set, and the minibatches of any split.
 
 Pixels stay small integers, one row per image; a batch is gathered, turned to time-major order and scaled to
 [0, 1] when it is asked for. Batch number k of an epoch can be asked for directly, so training can go on in
@@ -35,16 +35,26 @@ def batch_indices(count, batch_size, rng=None):
     """
     count = _at_least_two("count", count)
     batch_size = _at_least_two("batch_size", batch_size)
+    check_generator(rng)
+    order = np.arange(count) if rng is None else rng.permutation(count)
+    return np.split(order, batch_size * np.arange(1, batch_count(count, batch_size)))
+
+
+def batch_count(count, batch_size):
+    """How many batches `batch_indices` makes of ``count`` examples."""
+    count = _at_least_two("count", count)
+    batch_size = _at_least_two("batch_size", batch_size)
+    full, rest = divmod(count, batch_size)
+    return max(1, full + (rest > 1))  # one left over joins the batch before it
+
+
+def check_generator(rng):
+    """Raise TypeError unless ``rng`` is a generator of NumPy, or None."""
     if rng is not None and not isinstance(rng, np.random.Generator):
         raise TypeError(
             f"rng must be a numpy.random.Generator or None, got {type(rng).__name__}; "
             "use np.random.default_rng(seed)"
         )
-    order = np.arange(count) if rng is None else rng.permutation(count)
-    starts = list(range(0, count, batch_size))
-    if count - starts[-1] == 1:
-        starts.pop()
-    return np.split(order, starts[1:])
 
 
 @dataclass(frozen=True, eq=False)
@@ -117,15 +127,20 @@ class Split:
         """One epoch of minibatches, see `Batches` and `batch_indices`."""
         return Batches(self, batch_indices(len(self), batch_size, rng), dtype)
 
+    def batches_per_epoch(self, batch_size):
+        """How many batches one training epoch has; nothing is made."""
+        return batch_count(len(self), batch_size)
+
 
 class Batches(Sequence):
     """The minibatches of one epoch: ``len()``, iteration, and ``batches[k]`` without making those before it.
 
     Parameters
     ----------
-    split : Split
+    split : Split or Segments
+        Whatever has a method ``batch(indices, dtype)``.
     indices : list of ndarray of int
-        As `batch_indices` gives them. ``batches[3:]`` is the rest of the epoch from batch 3 on.
+        What ``split.batch`` takes, batch by batch. ``batches[3:]`` is the rest of the epoch from batch 3 on.
     dtype : numpy floating type
     """
 
@@ -178,6 +193,11 @@ class Dataset:
         """K, the number of different labels."""
         return self.train.classes
 
+    @property
+    def sizes(self):
+        """How large each part is, in words."""
+        return f"{len(self.train)} train, {len(self.valid)} validation, {len(self.test)} {self.test_name}"
+
     def reordered(self, order):
         """The same images with step t reading what was step ``order[t]``: one map for all three splits.
 
@@ -200,11 +220,16 @@ class Dataset:
         return replace(self, order=self.order[order], **splits)
 
 
-def _at_least_two(name, value):
+def check_integer(name, value):
+    """``value`` as an int; TypeError for anything that is not a whole number by its type."""
     try:
-        value = operator.index(value)
+        return operator.index(value)
     except TypeError:
         raise TypeError(f"{name} must be an integer, got {type(value).__name__}") from None
+
+
+def _at_least_two(name, value):
+    value = check_integer(name, value)
     if value < 2:
         raise ValueError(
             f"{name} must be at least 2 (one example alone has no batch statistics), got {value}"

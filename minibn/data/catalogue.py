@@ -5,28 +5,42 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from minibn.data import mnist
-from minibn.data.files import DataError, DataFile, data_home, place_of, read_checked
+from minibn.data import mnist, ptb, stdlib, text8
+from minibn.data.files import DataError, data_home, place_of, read_checked
 
 
 @dataclass(frozen=True)
 class Source:
-    """One row of the catalogue; ``places`` tells for each file where it lies (None: not here)."""
+    """One row of the catalogue; ``places`` tells for each file where it lies (None: not here).
+
+    A file has a name and a size; ``check`` reads one, raises DataError unless it is right, and says what it did.
+    """
 
     contents: str
     licence: str
-    places: Callable[[], dict[DataFile, object]]
+    places: Callable[[], dict]
     home: Callable[[], object]
     load: Callable[[], object]
     fetch: Callable[[], list[str]]
+    check: Callable[[object, object, str], str]
 
 
-def _mnist_home():
+def _home():
     return data_home()[0]
 
 
+def _check_file(file, place, remedy):
+    read_checked(place, file, remedy)
+    return f"{file.checksum_name} ok, {file.size} bytes"
+
+
+def _check_text(file, place, remedy):
+    file.read(place, remedy)
+    return f"{file.text.checksum_name} of the text ok, {file.size} bytes"
+
+
 def _mnist_places():
-    home = _mnist_home()
+    home = _home()
     return {file: place_of(file, home, "mnist") for file in mnist.FILES.values()}
 
 
@@ -35,14 +49,24 @@ def _fetch_subset():
     return [f"{mnist.SUBSET_FILE.name}: ships with minibn, SHA-256 verified, {mnist.subset_place()}"]
 
 
+def _text8_part():
+    return text8.PARTS[text8.text8_part()].source
+
+
+def _fetch_stdlib():
+    corpus = stdlib.load_stdlib()
+    return [f"stdlib: part of this Python, {corpus.sizes}, SHA-256 {corpus.sha256}"]
+
+
 SOURCES = {
     "mnist": Source(
         contents="60,000 + 10,000 handwritten digits, 28x28",
         licence="usually stated as CC BY-SA 3.0",
         places=_mnist_places,
-        home=_mnist_home,
+        home=_home,
         load=mnist.load_mnist,
         fetch=mnist.fetch_mnist,
+        check=_check_file,
     ),
     "mnist_subset": Source(
         contents="5,000 of the MNIST training images",
@@ -51,6 +75,43 @@ SOURCES = {
         home=lambda: "the package",
         load=mnist.load_mnist_subset,
         fetch=_fetch_subset,
+        check=_check_file,
+    ),
+    "ptb": Source(
+        contents="Penn Treebank, Mikolov's word files, read as characters",
+        licence="none (LDC99T42): do not pass on",
+        places=lambda: ptb.VARIANTS["words"].source.places(),
+        home=_home,
+        load=ptb.load_ptb,
+        fetch=lambda: ptb.VARIANTS["words"].source.fetch(),
+        check=_check_text,
+    ),
+    "ptb_char": Source(
+        contents="Penn Treebank, Mikolov's character files",
+        licence="none (LDC99T42): do not pass on",
+        places=lambda: ptb.VARIANTS["chars"].source.places(),
+        home=_home,
+        load=lambda: ptb.load_ptb(variant="chars"),
+        fetch=lambda: ptb.VARIANTS["chars"].source.fetch(),
+        check=_check_text,
+    ),
+    "text8": Source(
+        contents="English Wikipedia of 2006, cleaned: 100 million characters, or the first 74 million",
+        licence="GFDL, later CC BY-SA 3.0",
+        places=lambda: _text8_part().places(),
+        home=_home,
+        load=lambda: text8.load_text8(part=text8.text8_part()),
+        fetch=lambda: text8.PARTS["full"].source.fetch(),
+        check=_check_text,
+    ),
+    "stdlib": Source(
+        contents="English documentation in Python's standard library",
+        licence="PSF",
+        places=dict,
+        home=lambda: "this Python",
+        load=stdlib.load_stdlib,
+        fetch=_fetch_stdlib,
+        check=_check_text,
     ),
 }
 
@@ -61,9 +122,9 @@ def list_data():
     for name, source in SOURCES.items():
         places = source.places()
         found = [place for place in places.values() if place is not None]
-        here = f"{len(found)} of {len(places)} files"
+        here = f"{len(found)} of {len(places)} files" if places else "built in"
         where = found[0].parent if found else source.home()
-        size = f"{sum(file.size for file in places) / 1e6:.1f} MB"
+        size = f"{sum(file.size for file in places) / 1e6:.1f} MB" if places else "0.5 MB"
         rows.append((name, here, size, source.contents, source.licence, str(where)))
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     return "\n".join(
@@ -106,11 +167,8 @@ def verify_data(name=None):
                 f"{each}: {', '.join(missing)} not in {source.home()}; run `minibn data fetch {each}`"
             )
         for file, place in source.places().items():
-            read_checked(place, file, f"run `minibn data fetch {each}`")
-            lines.append(f"{place}: SHA-256 ok, {file.size} bytes")
-        data = source.load()
-        sizes = f"{len(data.train)} train, {len(data.valid)} validation, {len(data.test)} {data.test_name}"
-        lines.append(f"{each}: whole and readable ({sizes})")
+            lines.append(f"{place}: {source.check(file, place, f'run `minibn data fetch {each}`')}")
+        lines.append(f"{each}: whole and readable ({source.load().sizes})")
     return "\n".join(lines)
 
 

@@ -24,7 +24,18 @@ class DataFile:
 
     name: str
     size: int
-    sha256: str
+    sha256: str | None
+    md5: str | None = None  # for the few of which no SHA-256 is known
+
+    @property
+    def checksum(self):
+        """The strongest known checksum: its name in hashlib, and its value."""
+        return ("sha256", self.sha256) if self.sha256 else ("md5", self.md5)
+
+    @property
+    def checksum_name(self):
+        """What a person calls that checksum."""
+        return "SHA-256" if self.sha256 else "MD5"
 
 
 def cache_folder():
@@ -69,6 +80,35 @@ def place_of(file, home, subfolder):
     return None
 
 
+def ensure(place, target, read, get):
+    """Fetch a file that is missing (``place`` None) or that cannot be read.
+
+    Parameters
+    ----------
+    place : Path or None
+    target : Path
+        Where the file goes when it has to be fetched.
+    read : function of a path
+        Raises DataError unless the file there is whole and the right one.
+    get : function of a path
+        Fetches the file to there.
+
+    Returns
+    -------
+    tuple of (Path, str)
+        Where the file is now, and what was done, in words.
+    """
+    if place is None:
+        get(target)
+        return target, "fetched"
+    try:
+        read(place)
+    except DataError:
+        get(target)
+        return target, "was damaged, fetched again"
+    return place, "already here"
+
+
 def read_checked(path, file, remedy):
     """The bytes of ``path``, once they are known to be those of ``file``.
 
@@ -83,11 +123,18 @@ def read_checked(path, file, remedy):
         raw = Path(path).read_bytes()
     except OSError as error:
         raise DataError(f"{path}: cannot be read ({error.strerror or error}); {remedy}") from None
-    found = hashlib.sha256(raw).hexdigest()
-    if found != file.sha256:
+    return check_content(raw, file, path, remedy)
+
+
+def check_content(raw, file, path, remedy):
+    """The bytes ``raw``, found at ``path``, if they are those of ``file``; else DataError."""
+    kind, expected = file.checksum
+    found = hashlib.new(kind, raw, usedforsecurity=False).hexdigest()
+    if found != expected:
+        name = file.checksum_name
         raise DataError(
-            f"{path}: damaged or not the expected file: expected {file.size} bytes with SHA-256 "
-            f"{file.sha256}, found {len(raw)} bytes with SHA-256 {found}; {remedy}"
+            f"{path}: damaged or not the expected file: expected {file.size} bytes with {name} {expected}, "
+            f"found {len(raw)} bytes with {name} {found}; {remedy}"
         )
     return raw
 
@@ -95,7 +142,7 @@ def read_checked(path, file, remedy):
 def download(file, target, mirrors, remedy):
     """Fetch ``file`` to the path ``target``, trying each address of ``mirrors`` once, in order.
 
-    pooch writes to a temporary file, checks the SHA-256, and only then moves the file to its place: an
+    pooch writes to a temporary file, checks the checksum, and only then moves the file to its place: an
     existing file is replaced by the right one or left as it is.
 
     Raises
@@ -122,7 +169,7 @@ def download(file, target, mirrors, remedy):
             try:
                 pooch.retrieve(
                     mirror + file.name,
-                    known_hash=f"sha256:{file.sha256}",
+                    known_hash=":".join(file.checksum),
                     fname=target.name,
                     path=target.parent,
                     downloader=pooch.HTTPDownloader(progressbar=True, timeout=30),
@@ -132,7 +179,7 @@ def download(file, target, mirrors, remedy):
                 OSError,
                 ValueError,
             ) as error:  # errors of requests are OSErrors, a wrong hash a ValueError
-                failures.append(f"{mirror}: {_reason(error)}")
+                failures.append(f"{mirror}: {_reason(error, file)}")
     finally:
         logger.setLevel(level)
     raise DataError(
@@ -141,9 +188,9 @@ def download(file, target, mirrors, remedy):
     )
 
 
-def _reason(error):
+def _reason(error, file):
     if isinstance(error, ValueError) and "hash" in str(error).lower():
-        return "sent a file with another SHA-256"
+        return f"sent a file with another {file.checksum_name}"
     if getattr(error, "response", None) is not None:
         return f"answered HTTP {error.response.status_code}"
     return type(error).__name__ if not getattr(error, "strerror", None) else error.strerror

@@ -13,7 +13,16 @@ import numpy as np
 
 from minibn.data import idx
 from minibn.data.batches import Dataset, Split
-from minibn.data.files import ENVIRONMENT_VARIABLE, DataError, DataFile, data_home, download, place_of, read_checked
+from minibn.data.files import (
+    ENVIRONMENT_VARIABLE,
+    DataError,
+    DataFile,
+    data_home,
+    download,
+    ensure,
+    place_of,
+    read_checked,
+)
 
 FILES = {
     "train images": DataFile(
@@ -160,17 +169,13 @@ def fetch_mnist():
     home, _ = data_home()
     lines = []
     for file in FILES.values():
-        place = place_of(file, home, "mnist")
-        if place is None:
-            place, state = home / "mnist" / file.name, "fetched"
-            download(file, place, MIRRORS, _FETCH)
-        else:
-            state = "already here"
-            try:
-                read_checked(place, file, _FETCH)
-            except DataError:
-                state = "was damaged, fetched again"
-                download(file, place, MIRRORS, _FETCH)
+        found = place_of(file, home, "mnist")
+        place, state = ensure(
+            found,
+            found or home / "mnist" / file.name,
+            read=lambda path, file=file: read_checked(path, file, _FETCH),
+            get=lambda path, file=file: download(file, path, MIRRORS, _FETCH),
+        )
         lines.append(f"{file.name}: {state}, SHA-256 verified, {place}")
     return lines
 

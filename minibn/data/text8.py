@@ -1,0 +1,105 @@
+"""text8: the first 100 million characters of a cleaned English Wikipedia of 2006, or the first 74 million."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from minibn.data.codes import coded_text
+from minibn.data.corpus import cut_corpus
+from minibn.data.files import DataFile
+from minibn.data.sources import TextFile, TextSource
+from minibn.data.vocabulary import Vocabulary
+
+VOCABULARY = Vocabulary(" abcdefghijklmnopqrstuvwxyz")
+
+ZIP = DataFile("text8.zip", 31_344_016, "a6640522afe85d1963ad56c05b0ede0a0c000dddc9671758a6cc09b7a38e5232")
+MIRRORS = ("http://mattmahoney.net/dc/",)
+
+
+@dataclass(frozen=True)
+class Part:
+    """How much of text8; ``sizes`` are the characters of its three parts."""
+
+    name: str
+    title: str
+    test_name: str
+    source: TextSource
+    sizes: tuple[int, int, int]
+
+
+PARTS = {
+    "full": Part(
+        name="text8",
+        title="text8",
+        test_name="test set",
+        source=TextSource("text8", "text8", (TextFile(
+            DataFile("text8", 100_000_000, None, md5="3bea1919949baf155f99411df5fada7e"),
+            (ZIP.name, "text8.gz", "text8.xz"), ZIP, MIRRORS,
+        ),)),
+        sizes=(90_000_000, 5_000_000, 5_000_000),
+    ),
+    # Its last characters lie in what everybody trains on: they are not the test set of text8.
+    "prefix": Part(
+        name="text8_prefix",
+        title="text8 prefix (64M/5M/5M)",
+        test_name="held-out text",
+        source=TextSource("text8", "text8", (TextFile(
+            DataFile("text8.first74m", 74_000_000,
+                     "03c7c393562518c05771ac9fa66ccc1990574158768951ff7b20903014336ae8"),
+            ("text8.first74m.xz",),
+        ),)),
+        sizes=(64_000_000, 5_000_000, 5_000_000),
+    ),
+}  # fmt: skip
+
+
+def load_text8(length=180, part="full", folder=None):
+    """text8: 27 symbols, 90 million characters to train on (64 million of the prefix).
+
+    Parameters
+    ----------
+    length : int
+        Characters in a segment; the paper's are 180, which makes 179 predictions.
+    part : {"full", "prefix"}
+        "full" is the paper's: 90, 5 and 5 million characters. "prefix" is the first 74 million, split into
+        64, 5 and 5: what is measured on it is no test result of text8. See `text8_part`.
+    folder : str or path, optional
+        A folder with ``text8.zip`` or ``text8`` (the prefix: ``text8.first74m.xz``), or with a folder
+        ``text8`` that has them. Without it the environment variable ``MINIBN_DATA`` names that folder; without
+        both the full text is downloaded once to the user's cache.
+
+    Returns
+    -------
+    Corpus
+
+    Raises
+    ------
+    DataError
+        If the file is missing and cannot be downloaded, or is damaged.
+    """
+    if part not in PARTS:
+        raise ValueError(f"part must be one of {', '.join(PARTS)}, got {part!r}")
+    chosen = PARTS[part]
+    places = chosen.source.find(folder)
+    codes, sha256 = coded_text(
+        chosen.name, chosen.source.digest, VOCABULARY, lambda: chosen.source.read(places)[0]
+    )
+    return cut_corpus(
+        codes,
+        chosen.sizes,
+        length,
+        name=chosen.name,
+        title=chosen.title,
+        vocabulary=VOCABULARY,
+        test_name=chosen.test_name,
+        sha256=sha256,
+    )
+
+
+def text8_part(folder=None):
+    """Which part `load_text8` can read: "prefix" where only that lies in the data folder, else "full".
+
+    "full" may still have to be downloaded; with a folder that has neither, `load_text8` says what is missing.
+    """
+    here = {part for part, chosen in PARTS.items() if None not in chosen.source.places(folder).values()}
+    return "prefix" if here == {"prefix"} else "full"
