@@ -49,7 +49,7 @@ def test_codes_are_places_in_the_symbols(symbols, source):
     text = "".join(source.draw(st.lists(st.sampled_from(symbols))))
     encoded = vocabulary.encode(text)
     assert encoded.dtype == np.uint8 and encoded.tolist() == [symbols.index(symbol) for symbol in text]
-    assert vocabulary.decode(encoded) == text
+    assert vocabulary.decode(encoded) == text and not encoded.flags.writeable
     assert len(vocabulary) == len(symbols)
     if text.isascii():
         assert np.array_equal(vocabulary.encode(text.encode()), encoded)
@@ -202,16 +202,16 @@ def test_the_papers_numbers():
 
 def test_a_subset_reads_fewer_segments_of_the_same_text():
     segments = data.Segments(some_codes(1000), 10, 7)
-    chosen = segments.subset(30, np.random.default_rng(1))
-    assert len(chosen) == 30 and chosen.codes is segments.codes and chosen.classes == 7 and chosen.steps == 9
+    chosen = segments.subset(34, np.random.default_rng(1))
+    assert len(chosen) == 34 and chosen.codes is segments.codes and chosen.classes == 7 and chosen.steps == 9
     starts = starts_of(chosen.batches(8))
-    assert len(set(starts)) == 30 and (starts % 10 == 0).all() and starts.max() < 1000
+    assert len(set(starts)) == 34 and (starts % 10 == 0).all() and starts.max() < 1000
     assert starts.tolist() != sorted(starts) and starts.max() > 500  # shuffled, from the whole text
     assert np.array_equal(starts, starts_of(chosen.batches(8)))  # the same ones every time
-    assert np.array_equal(starts, segments.subset(30, np.random.default_rng(1)).starts)
+    assert np.array_equal(starts, segments.subset(34, np.random.default_rng(1)).starts)
     shuffled = starts_of(chosen.batches(8, np.random.default_rng(2)))
     assert sorted(shuffled) == sorted(starts) and shuffled.tolist() != starts.tolist()
-    assert chosen.batches_per_epoch(8) == len(chosen.batches(8, np.random.default_rng(2))) == 4
+    assert chosen.batches_per_epoch(8) == len(chosen.batches(8, np.random.default_rng(2))) == 5
     assert set(chosen.subset(5, np.random.default_rng(0)).starts) < set(starts)
     for count in (None, 100, 101):
         assert segments.subset(count, np.random.default_rng(1)) is segments
@@ -779,6 +779,14 @@ def test_a_damaged_packed_text_is_replaced_by_a_fetched_one(small, server, tmp_p
     report = data.fetch_data("ptb")
     assert report.count("already here") == 2 and "ptb.valid.txt: was damaged, fetched again" in report
     assert data.load_ptb(20).sha256 == hashlib.sha256("".join(small.words).encode()).hexdigest()
+
+    # A damaged plain file stays where the tarball is fetched to: the tarball comes first from then on.
+    small.write(root, "tgz")
+    small.offer(monkeypatch, (address,))
+    small.write(mine, "", PTB_NAMES)
+    (mine / "ptb.char.train.txt").write_bytes(b"damaged")
+    assert "ptb.char.train.txt: was damaged, fetched again" in data.fetch_data("ptb_char")
+    assert data.load_ptb(20, "chars").sha256 == hashlib.sha256("".join(small.chars).encode()).hexdigest()
 
 
 def test_fetching_what_python_has():
