@@ -17,7 +17,8 @@ from minibn import optimizers
 from minibn.data import Dataset, Split
 from minibn.training import loop
 from minibn.training.checkpoints import read_checkpoint
-from minibn.training.config import make_config
+from minibn.training.images import ImageConfig
+from minibn.training.tasks import make_config
 
 T, N, D, H, K = 5, 4, 3, 6, 7
 CELLS = {
@@ -250,7 +251,7 @@ def test_a_training_run_is_bit_equal_and_its_iterations_wait_for_nothing(cupy, m
     rng = np.random.default_rng(9)
     splits = [Split(rng.integers(0, 256, (size, T), dtype=np.uint8), rng.integers(0, 10, size))
               for size in (12, 6, 5)]
-    monkeypatch.setattr(loop, "load_data", lambda config, order=None: Dataset("tiny", 2, *splits))
+    monkeypatch.setattr(ImageConfig, "load_data", lambda config, recorded=None: Dataset("tiny", 2, *splits))
     crossings = []
     iterate = loop._Training.iterate
 

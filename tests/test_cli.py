@@ -15,18 +15,19 @@ import tiny_run
 
 import minibn
 from minibn.cli import main
-from minibn.training import PRESETS, TrainConfig, evaluation, loop, read_metrics
+from minibn.training import PRESETS, loop, read_metrics
 from minibn.training.checkpoints import read_checkpoint
+from minibn.training.images import ImageConfig
+from minibn.training.tasks import CONFIGS
 
 TINY = ["--hidden", "3", "--batch", "20", "--iterations", "4", "--validate-every", "2", "--log-every", "2"]
-COMMANDS = ["demo", "train", "evaluate", "reproduce", "gradcheck", "data"]
+COMMANDS = ["demo", "train", "evaluate", "sample", "reproduce", "gradcheck", "bench", "data"]
 
 
 @pytest.fixture
 def small_data(monkeypatch):
     """Every command sees the few images of tiny_run."""
-    monkeypatch.setattr(loop, "load_data", tiny_run.few_images)
-    monkeypatch.setattr(evaluation, "load_data", tiny_run.few_images)
+    monkeypatch.setattr(ImageConfig, "load_data", tiny_run.few_images)
 
 
 def failure(capsys, *arguments):
@@ -67,16 +68,19 @@ def test_help_names_every_command(capsys):
 
 
 def test_help_of_train_shows_every_option_with_its_default(capsys):
-    text = help_of(capsys, "train")
-    for f in fields(TrainConfig):
-        if f.name == "task":
-            continue
-        assert f"--{f.name.replace('_', '-')} " in text, f.name
-        both = f"paper: {f.default}, quick: {PRESETS['quick'][f.name]}" if f.name in PRESETS["quick"] else f.default
-        assert f"(default: {'quick' if f.name == 'preset' else both})" in text, f.name
-    for option in ("--run", "--resume", "--progress"):
-        assert option in text
-    assert text.count("(default: ") == len(fields(TrainConfig)) - 1 + 3
+    assert all(task in help_of(capsys, "train") for task in CONFIGS)
+    for task, config in CONFIGS.items():
+        text = help_of(capsys, "train", task)
+        for f in fields(config):
+            if f.name == "task":
+                continue
+            assert f"--{f.name.replace('_', '-')} " in text, f.name
+            paper, quick = (PRESETS[task][preset].get(f.name, f.default) for preset in ("paper", "quick"))
+            both = paper if paper == quick else f"paper: {paper}, quick: {quick}"
+            assert f"(default: {'quick' if f.name == 'preset' else both})" in text, f.name
+        for option in ("--run", "--resume", "--progress"):
+            assert option in text
+        assert text.count("(default: ") == len(fields(config)) - 1 + 3
 
 
 def test_defaults_of_the_command_line_are_those_of_the_functions():
@@ -119,8 +123,8 @@ def test_train_resume_evaluate(small_data, tmp_path, capsys, monkeypatch):
     captured = capsys.readouterr()
     folder = tmp_path / "runs" / "mnist-bnrnn-quick"
     final = read_metrics(folder / "metrics.jsonl")[-1]
-    assert captured.out.startswith("runs/mnist-bnrnn-quick: accuracy on the held-out images ".replace("/", os.sep))
-    assert f"{final['test_accuracy']:.4f} with population statistics" in captured.out
+    assert captured.out.startswith("runs/mnist-bnrnn-quick: held-out images: loss ".replace("/", os.sep))
+    assert f"{final['test_accuracy']:.4f}, with population statistics" in captured.out
     assert captured.err.count("validation loss") == 2
     config = json.loads((folder / "config.json").read_text())["config"]
     assert config["hidden"] == 3 and config["data"] == "subset" and config["noise"] == 0.1
@@ -142,9 +146,9 @@ def test_train_resume_evaluate(small_data, tmp_path, capsys, monkeypatch):
     assert main(["evaluate", str(folder)]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].startswith("validation set: loss ") and lines[1].startswith("held-out images: loss ")
-    assert lines[0].endswith("of 13), population statistics")
+    assert lines[0].endswith("of 13 right), population statistics")
     assert main(["evaluate", str(folder), "--statistics", "averaged", "--batch-size", "5"]) == 0
-    assert capsys.readouterr().out.splitlines()[1].endswith("of 11), averaged statistics")
+    assert capsys.readouterr().out.splitlines()[1].endswith("of 11 right), averaged statistics")
 
 
 def test_a_model_without_batch_normalization_mentions_no_statistics(small_data, tmp_path, capsys):
@@ -231,7 +235,7 @@ def test_demo_and_reproduce_pass_their_options_on(capsys):
     [
         ([], "the following arguments are required: COMMAND"),
         (["fly"], "invalid choice: 'fly'"),
-        (["train"], "the following arguments are required: task"),
+        (["train"], "the following arguments are required: TASK"),
         (["train", "cifar"], "invalid choice: 'cifar'"),
         (["train", "mnist", "--hidden", "many"], "argument --hidden: invalid int value: 'many'"),
         (["train", "mnist", "--gama", "1"], "unrecognized arguments: --gama 1"),

@@ -17,7 +17,7 @@ from minibn.training import read_metrics, without_clock
 from minibn.training.checkpoints import read_checkpoint
 
 SCRIPT = Path(tiny_run.__file__)
-RANDOM_KILLS = 20
+RANDOM_KILLS = 10  # of each task
 
 # (moment, which of its occurrences). Counts of the uninterrupted run: 23 iterations, 4 validations of 3 batches,
 # checkpoints at 0, 4, 7, 8, 12, 14, 16, 20, 21, 23 and the end, best.npz at the improvements and at the end.
@@ -45,19 +45,24 @@ MOMENTS = [
 ]
 
 
+@pytest.fixture(scope="module", params=tiny_run.CONFIGS)
+def task(request):
+    return request.param
+
+
 @pytest.fixture(scope="module")
-def whole(tmp_path_factory):
+def whole(tmp_path_factory, task):
     """The uninterrupted run, and how long it took."""
     folder = tmp_path_factory.mktemp("whole") / "run"
     start = time.perf_counter()
-    tiny_run.run(folder)
+    tiny_run.run(folder, tiny_run.CONFIGS[task])
     return folder, time.perf_counter() - start
 
 
-def start(folder, moment, count=0):
+def start(task, folder, moment, count=0):
     path = os.pathsep.join([str(Path(minibn.__file__).parent.parent), os.environ.get("PYTHONPATH", "")])
     return subprocess.Popen(
-        [sys.executable, str(SCRIPT), str(folder), moment, str(count)],
+        [sys.executable, str(SCRIPT), task, str(folder), moment, str(count)],
         env={**os.environ, "PYTHONPATH": path},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -87,17 +92,17 @@ def test_the_reference_run_has_everything_that_is_interrupted(whole):
 
 
 @pytest.mark.parametrize(("moment", "count"), MOMENTS)
-def test_killed_at_a_chosen_moment(whole, tmp_path, moment, count):
+def test_killed_at_a_chosen_moment(task, whole, tmp_path, moment, count):
     folder = tmp_path / "run"
-    process = start(folder, moment, count)
+    process = start(task, folder, moment, count)
     _, stderr = process.communicate(timeout=60)
     assert process.returncode == -signal.SIGKILL, stderr.decode()
-    tiny_run.run(folder, resume=True)
+    tiny_run.run(folder, tiny_run.CONFIGS[task], resume=True)
     assert_same_run(folder, whole[0])
     assert not list(folder.glob("*.tmp")) and not list(folder.glob(".*.tmp"))
 
 
-def test_killed_at_random_moments(whole, tmp_path):
+def test_killed_at_random_moments(task, whole, tmp_path):
     """One run after another is killed, resumed, killed again, until enough kills have hit a working run."""
     rng = np.random.default_rng()
     kills, finished = 0, 0
@@ -105,7 +110,7 @@ def test_killed_at_random_moments(whole, tmp_path):
         folder = tmp_path / f"run{finished}"
         alive = True
         while alive and kills < RANDOM_KILLS:
-            process = start(folder, "any")
+            process = start(task, folder, "any")
             assert process.stdout.readline() == b"ready\n"
             time.sleep(rng.uniform(0, whole[1]))
             process.kill()
@@ -113,6 +118,6 @@ def test_killed_at_random_moments(whole, tmp_path):
             assert process.returncode in (0, -signal.SIGKILL), stderr.decode()
             alive = process.returncode != 0
             kills += alive
-        tiny_run.run(folder, resume=True)
+        tiny_run.run(folder, tiny_run.CONFIGS[task], resume=True)
         assert_same_run(folder, whole[0])
         finished += 1

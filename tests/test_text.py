@@ -273,7 +273,7 @@ def test_bad_batches_of_segments():
 def test_a_corpus_of_ones_own_text():
     text = "The quick brown fox jumps over the lazy dog. " * 20
     own = data.text_corpus(text, length=12, name="fox")
-    assert own.name == own.title == "fox" and own.test_name == "held-out text"
+    assert own.name == own.title == "fox" and own.test_part == "held-out text"
     assert own.vocabulary.symbols == "".join(sorted(set(text))) and own.classes == len(set(text)) == own.test.classes
     assert own.steps == 11 and own.sha256 == hashlib.sha256(text.encode()).hexdigest()
     parts = [own.vocabulary.decode(part.codes) for part in (own.train, own.valid, own.test)]
@@ -487,7 +487,7 @@ def test_ptb_in_every_form(small, tmp_path, monkeypatch, no_network, variant, fo
     assert (treebank.name, treebank.title) == {
         "words": ("ptb", "Penn Treebank"), "chars": ("ptb_char", "Penn Treebank (ptb.char)")
     }[variant]  # fmt: skip
-    assert treebank.test_name == "test set" and treebank.classes == 50 and no_network == []
+    assert treebank.test_part == "test set" and treebank.classes == 50 and no_network == []
 
 
 def test_words_lose_the_leading_blank_only():
@@ -503,7 +503,7 @@ def test_the_full_text8_in_every_form(small, tmp_path, form):
     parts = (wiki.train, wiki.valid, wiki.test)
     texts = [wiki.vocabulary.decode(part.codes) for part in parts]
     assert "".join(texts).encode() == small.wiki and list(map(len, texts)) == [320, 40, 40]
-    assert (wiki.name, wiki.title, wiki.test_name) == ("text8", "text8", "test set")
+    assert (wiki.name, wiki.title, wiki.test_part) == ("text8", "text8", "test set")
 
 
 def test_the_prefix_of_text8_is_named_as_such(small, tmp_path, no_network):
@@ -511,7 +511,7 @@ def test_the_prefix_of_text8_is_named_as_such(small, tmp_path, no_network):
     wiki = data.load_text8(length=18, part="prefix", folder=tmp_path)
     assert wiki.vocabulary.decode(wiki.train.codes).encode() == small.wiki[:220]
     assert (wiki.name, wiki.title) == ("text8_prefix", "text8 prefix (64M/5M/5M)")
-    assert wiki.test_name == "held-out text"
+    assert wiki.test_name == "text8 prefix (64M/5M/5M), held-out text"
     with pytest.raises(data.DataError, match="text8 is neither in .*`minibn data fetch text8.* text8 .or text8.zip"):
         data.load_text8(folder=tmp_path)
     with pytest.raises(data.DataError) as caught:
@@ -707,7 +707,7 @@ def test_the_documentation_of_this_python():
     documentation = data.load_stdlib()
     assert documentation.sha256 == hashlib.sha256(text.encode()).hexdigest()
     assert documentation.name == "stdlib" and documentation.title == "Python documentation (stdlib)"
-    assert documentation.test_name == "held-out text" and documentation.steps == 99
+    assert documentation.test_part == "held-out text" and documentation.steps == 99
     assert set(documentation.vocabulary.symbols) == set(text) <= {"\n", *map(chr, range(32, 127))}
     sizes = [len(part.codes) for part in (documentation.train, documentation.valid, documentation.test)]
     assert sum(sizes) == len(text) > 400_000 and sizes[1] == sizes[2] == len(text) // 20

@@ -19,7 +19,6 @@ from minibn.optimizers import RMSProp, clip_by_global_norm
 from minibn.statistics import PopulationStatistics
 from minibn.training import (
     Interrupted,
-    TrainConfig,
     checkpoints,
     evaluate_run,
     evaluation,
@@ -34,10 +33,10 @@ from minibn.training import (
 )
 from minibn.training.checkpoints import read_checkpoint, write_atomically, write_checkpoint
 from minibn.training.display import Display
+from minibn.training.images import ImageConfig
 from minibn.training.metrics import MetricsFile
 from minibn.training.randomness import PURPOSES, generator, normal
 from minibn.training.runs import load_best, pack_model, unpack_model
-from minibn.training.tasks import build_model, load_data
 from minibn.training.validation import estimate_statistics, score
 
 
@@ -151,26 +150,26 @@ def test_refused_settings(options, message):
 
 
 def test_every_setting_explains_itself():
-    for f in fields(TrainConfig):
+    for f in fields(ImageConfig):
         assert f.metadata["help"], f.name
 
 
 def test_settings_reach_the_model():
     config = make_config("quick", hidden=3, gamma=0.25, eps=1e-3, forget_bias=2.0, init="orthogonal", dtype="float64")
-    model = build_model(config)
+    model = config.build_model(None)
     assert model.cell.hidden_size == 3 and model.cell.eps == 1e-3 and model.dtype == np.float64
     assert np.all(model.params["cell.gamma_h"] == 0.25)
     np.testing.assert_array_equal(model.params["cell.b"], [2.0] * 3 + [0.0] * 9)  # blocks f, i, o, g
     W_h = model.params["cell.W_h"]
     np.testing.assert_allclose(W_h @ W_h.T, np.eye(3), atol=1e-12)
-    W_h = build_model(make_config("quick", hidden=3)).params["cell.W_h"]
+    W_h = make_config("quick", hidden=3).build_model(None).params["cell.W_h"]
     np.testing.assert_array_equal(W_h[:, 9:], np.eye(3))
     plain = {
-        True: build_model(make_config("quick", model="lstm", cell_offset=True, hidden=3)),
-        False: build_model(make_config("quick", model="lstm", hidden=3)),
+        True: make_config("quick", model="lstm", cell_offset=True, hidden=3).build_model(None),
+        False: make_config("quick", model="lstm", hidden=3).build_model(None),
     }
     assert set(plain[True].params) - set(plain[False].params) == {"cell.beta_c"}
-    other_seed = build_model(make_config("quick", hidden=3, seed=2)).params["cell.W_h"]
+    other_seed = make_config("quick", hidden=3, seed=2).build_model(None).params["cell.W_h"]
     assert not np.array_equal(W_h, other_seed)
 
 
@@ -203,7 +202,7 @@ def test_noise_has_the_size_and_type_asked_for():
 def plain_training(iterations):
     """The protocol without the loop: minibatches, noise on h0, clipping, RMSProp."""
     config, data = CONFIG, tiny_run.few_images(CONFIG)
-    model = build_model(config)
+    model = config.build_model(None)
     optimizer = RMSProp(model.params, config.learning_rate, config.rmsprop_decay)
     losses = []
     for iteration in range(iterations):
@@ -299,7 +298,7 @@ def test_a_score_with_given_statistics_does_not_depend_on_the_batch_size(finishe
 
 
 def test_population_statistics_average_over_batches_of_the_size_asked_for():
-    data, model = tiny_run.few_images(CONFIG), build_model(CONFIG)
+    data, model = tiny_run.few_images(CONFIG), CONFIG.build_model(None)
     batches = [data.train.batch(indices) for indices in np.split(np.arange(21), [8, 16])]
     with mock.patch("minibn.training.validation.estimate_population_statistics") as estimate:
         estimate_statistics(model, CONFIG, data.train)
@@ -337,12 +336,12 @@ def test_the_same_seed_gives_the_same_run_and_another_seed_another(finished, tmp
 
 def test_the_order_of_the_pixels_is_saved_and_used_again(tmp_path):
     config = make_config("quick", task="pmnist", hidden=3, iterations=1, batch=50, dtype="float64")
-    order = load_data(config).order
+    order = config.load_data().order
     assert sorted(order) == list(range(196)) and not np.array_equal(order, np.arange(196))
-    other = load_data(config, order=order[::-1])
+    other = config.load_data({"order": order[::-1]})
     np.testing.assert_array_equal(other.order, order[::-1])
-    assert not np.array_equal(load_data(replace(config, seed=2)).order, order)
-    np.testing.assert_array_equal(load_data(replace(config, task="mnist", index_map="in_order")).order, range(196))
+    assert not np.array_equal(replace(config, seed=2).load_data().order, order)
+    np.testing.assert_array_equal(replace(config, task="mnist", index_map="in_order").load_data().order, range(196))
 
 
 # ------------------------------------------------------------------ resuming
@@ -617,11 +616,11 @@ def test_other_files_are_no_checkpoints(tmp_path):
 def test_a_checkpoint_of_another_model_is_refused(finished):
     arrays = read_checkpoint(finished / "best.npz")
     with pytest.raises(ValueError, match=r"x\.npz: a checkpoint of another model: parameter 'cell.beta_c' is only in"):
-        unpack_model("x.npz", arrays, build_model(replace(CONFIG, model="lstm")))
+        unpack_model("x.npz", arrays, replace(CONFIG, model="lstm").build_model(None))
     with pytest.raises(ValueError, match=r"another model: W_y is float32 \(5, 10\) in it, but float32 \(6, 10\)"):
-        unpack_model("x.npz", arrays, build_model(replace(CONFIG, hidden=6)))
+        unpack_model("x.npz", arrays, replace(CONFIG, hidden=6).build_model(None))
     with pytest.raises(ValueError, match="another model: W_y is float32 .* but float64"):
-        unpack_model("x.npz", arrays, build_model(replace(CONFIG, dtype="float64")))
+        unpack_model("x.npz", arrays, replace(CONFIG, dtype="float64").build_model(None))
 
 
 class FullDisk:
@@ -753,7 +752,7 @@ def test_a_run_without_a_best_model_says_so(tmp_path):
 
 
 def test_evaluating_a_run(finished):
-    with mock.patch.object(evaluation, "load_data", tiny_run.few_images):
+    with tiny_data():
         results = {kind: evaluate_run(finished, kind) for kind in evaluation.STATISTICS}
         small = evaluate_run(finished, batch_size=3)
     final = read_metrics(finished / "metrics.jsonl")[-1]
@@ -775,7 +774,7 @@ def test_evaluating_a_run_that_ended_early_estimates_its_statistics_and_keeps_th
     with mock.patch.object(loop, "estimate_statistics", side_effect=RuntimeError), pytest.raises(RuntimeError):
         tiny_run.run(folder)
     assert load(folder).statistics is None
-    with mock.patch.object(evaluation, "load_data", tiny_run.few_images):
+    with tiny_data():
         result = evaluate_run(folder)
     assert result["held-out images"].loss == read_metrics(finished / "metrics.jsonl")[-1]["test_loss"]
     assert (folder / "best.npz").read_bytes() == (finished / "best.npz").read_bytes()
@@ -789,7 +788,7 @@ def test_evaluating_a_run_in_training_leaves_its_files_alone(run_folder):
     early = {name: a for name, a in arrays.items() if not name.startswith("statistics/")}
     write_checkpoint(run_folder / "best.npz", {**early, "statistics_estimated": np.asarray(False)})
     before = (run_folder / "best.npz").read_bytes()
-    with mock.patch.object(evaluation, "load_data", tiny_run.few_images):
+    with tiny_data():
         with MetricsFile(run_folder / "metrics.jsonl"):  # as the training process holds it
             while_training = evaluate_run(run_folder)
         assert (run_folder / "best.npz").read_bytes() == before
@@ -809,11 +808,11 @@ def test_a_permutation_drawn_otherwise_by_another_numpy_does_not_matter(finished
     with stop_at(10), pytest.raises(RuntimeError):
         tiny_run.run(folder)
 
-    def other_order(config, order=None):
+    def other_order(config, recorded=None):
         data = tiny_run.few_images(config)
-        return data.reordered(np.arange(data.steps)[::-1]) if order is None else data
+        return data.reordered(np.arange(data.steps)[::-1]) if recorded is None else data
 
-    with mock.patch.object(loop, "load_data", other_order):
+    with mock.patch.object(ImageConfig, "load_data", other_order):
         train(CONFIG, folder, resume=True, progress="none")
     assert without_clock(read_metrics(folder / "metrics.jsonl")) == without_clock(
         read_metrics(finished / "metrics.jsonl")
@@ -839,7 +838,7 @@ def test_loading_gives_the_best_parameters(finished):
     best = load_best(finished)
     saved = read_checkpoint(finished / "best.npz")
     assert best.iteration == saved["iteration"] and best.config == CONFIG
-    packed = pack_model(best.config, best.model, best.order)
+    packed = pack_model(best.config, best.model, best.recorded)
     for key, value in packed.items():
         np.testing.assert_array_equal(value, saved[key])
 
@@ -854,7 +853,7 @@ def test_progress_as_lines(tmp_path, capsys):
     lines = captured.err.splitlines()
     assert captured.out == "" and len(lines) == 5
     assert lines[0].startswith("mnist bnlstm: iteration 7/23, validation loss ")
-    assert "accuracy on the held-out images" in lines[-1]
+    assert "held-out images: loss" in lines[-1] and "accuracy" in lines[-1]
 
 
 def test_progress_as_a_bar(tmp_path, capsys):

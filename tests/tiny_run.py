@@ -1,7 +1,8 @@
-"""A training run of a second, and a script that kills it: ``python tiny_run.py FOLDER MOMENT COUNT``.
+"""Training runs of a second, and a script that kills them: ``python tiny_run.py TASK FOLDER MOMENT COUNT``.
 
 Used by test_kill_and_resume.py, in its own process (the reference, the resumed run) and in others (the killed
-runs). The data are real but few: every seventh pixel of 21 training, 13 validation and 11 held-out images.
+runs). The images are real but few: every seventh pixel of 21 training, 13 validation and 11 held-out ones. The
+text is the first lines of Moby Dick, cut into as many segments.
 """
 
 import contextlib
@@ -13,30 +14,44 @@ from unittest import mock
 
 import numpy as np
 
-from minibn.optimizers import RMSProp
+from minibn.data import Vocabulary
+from minibn.data.corpus import cut_corpus
+from minibn.models.base import RecurrentModel
 from minibn.training import checkpoints as checkpoints_module
-from minibn.training import loop, make_config, train
+from minibn.training import make_config, train
+from minibn.training.images import ImageConfig
 from minibn.training.metrics import MetricsFile
-from minibn.training.tasks import load_data
+from minibn.training.texts import TextConfig
 
 # No two intervals share a rhythm: checkpoints fall between records, validations between checkpoints. An epoch
 # is five batches, the last one of five images (a batch of one is merged).
-CONFIG = make_config(
-    "quick",
-    task="mnist",
-    hidden=5,
-    batch=4,
-    iterations=23,
-    validate_every=7,
-    log_every=3,
-    checkpoint_every=4,
-    population_batch=8,
-    seed=3,
-)
+SMALL = {
+    "hidden": 5,
+    "batch": 4,
+    "iterations": 23,
+    "validate_every": 7,
+    "log_every": 3,
+    "checkpoint_every": 4,
+    "population_batch": 8,
+    "seed": 3,
+}
+CONFIG = make_config("quick", task="mnist", **SMALL)
+TEXT_CONFIG = make_config("quick", task="ptb", length=8, **SMALL)
+CONFIGS = {"mnist": CONFIG, "ptb": TEXT_CONFIG}
 BATCHES_PER_EPOCH = 5
 
+TEXT = """\
+Call me Ishmael. Some years ago, never mind how long precisely, having little or no money in my purse, and
+nothing particular to interest me on shore, I thought I would sail about a little and see the watery part of
+the world. It is a way I have of driving off the spleen and regulating the circulation. Whenever I find myself
+growing grim about the mouth; whenever it is a damp, drizzly November in my soul ...
+"""
 
-def few_images(config, order=None):
+
+load_data, load_text = ImageConfig.load_data, TextConfig.load_data
+
+
+def few_images(config, recorded=None):
     """The subset cut down; otherwise as `load_data`."""
     data = load_data(config)
     parts = {"train": 21, "valid": 13, "test": 11}
@@ -48,17 +63,29 @@ def few_images(config, order=None):
     return replace(data, **cut).reordered(np.arange(0, data.steps, 7))
 
 
+def few_lines(config, recorded=None):
+    """A corpus of 22, 13 and 11 segments, and a few characters more; one of the 22 makes room for the offset."""
+    vocabulary = Vocabulary("".join(sorted(set(TEXT))))
+    sizes = [segments * config.length + 3 for segments in (22, 13, 11)]
+    facts = {"name": "tiny", "title": "Moby Dick", "test_part": "held-out text", "sha256": "0" * 64}
+    codes = vocabulary.encode(TEXT[: sum(sizes)])
+    return cut_corpus(codes, sizes, config.length, vocabulary=vocabulary, **facts)
+
+
 @contextlib.contextmanager
 def tiny_data():
-    """Within this context training sees the few images."""
-    with mock.patch.object(loop, "load_data", few_images):
+    """Within this context training sees the few images, or the few lines."""
+    with (
+        mock.patch.object(ImageConfig, "load_data", few_images),
+        mock.patch.object(TextConfig, "load_data", few_lines),
+    ):
         yield
 
 
-def run(folder, **options):
+def run(folder, config=CONFIG, **options):
     """Train to the end."""
     with tiny_data():
-        return train(CONFIG, folder, progress="none", **options)
+        return train(config, folder, progress="none", **options)
 
 
 def die():
@@ -101,7 +128,7 @@ def dying_at(count, function, before=True):
     return wrapped
 
 
-def patch_moment(moment, count):
+def patch_moment(config, moment, count):
     """A context in which the run dies at its `count`-th such moment."""
     if moment == "half a checkpoint":
         calls = 0
@@ -131,26 +158,21 @@ def patch_moment(moment, count):
             write(self, kind, **values)
 
         return mock.patch.object(MetricsFile, "write", half_write)
-    if moment == "validation":  # logits are asked for in validation and in the test only, batch by batch
-        from minibn.models import SequenceClassifier
-
-        return mock.patch.object(SequenceClassifier, "logits", dying_at(count, SequenceClassifier.logits))
+    if moment == "validation":  # totals are asked for in validation and in the test only, batch by batch
+        return mock.patch.object(RecurrentModel, "totals", dying_at(count, RecurrentModel.totals))
     if moment == "first batch of an epoch":  # in the middle of its update: some parameters new, some old
-        from minibn.training.tasks import build_model
-
-        parameters = len(build_model(CONFIG).params)
-        call = count * BATCHES_PER_EPOCH * parameters + parameters // 2
-        return mock.patch.object(RMSProp, "_update", dying_at(call, RMSProp._update))
+        with tiny_data():
+            model = config.build_model(config.load_data().recorded)
+        rule = type(config.build_optimizer(model))
+        call = count * BATCHES_PER_EPOCH * len(model.params) + len(model.params) // 2
+        return mock.patch.object(rule, "_update", dying_at(call, rule._update))
     if moment == "population statistics":
-        from minibn.models import SequenceClassifier
-
-        dying = dying_at(count, SequenceClassifier.batch_statistics)
-        return mock.patch.object(SequenceClassifier, "batch_statistics", dying)
+        return mock.patch.object(RecurrentModel, "batch_statistics", dying_at(count, RecurrentModel.batch_statistics))
     raise ValueError(moment)
 
 
 if __name__ == "__main__":
-    folder, moment, count = sys.argv[1], sys.argv[2], int(sys.argv[3])
+    config, folder, moment, count = CONFIGS[sys.argv[1]], sys.argv[2], sys.argv[3], int(sys.argv[4])
     print("ready", flush=True)
-    with contextlib.nullcontext() if moment == "any" else patch_moment(moment, count):
-        run(folder, resume=True)
+    with contextlib.nullcontext() if moment == "any" else patch_moment(config, moment, count):
+        run(folder, config, resume=True)

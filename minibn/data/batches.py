@@ -131,6 +131,13 @@ class Split:
         """How many batches one training epoch has; nothing is made."""
         return batch_count(len(self), batch_size)
 
+    def subset(self, count, rng):
+        """Only ``count`` of the examples, drawn by `rng` without replacement; None, or as many: ``self``."""
+        if count is None or count >= len(self):
+            return self
+        chosen = rng.choice(len(self), count, replace=False)
+        return replace(self, images=self.images[chosen], labels=self.labels[chosen])
+
 
 class Batches(Sequence):
     """The minibatches of one epoch: ``len()``, iteration, and ``batches[k]`` without making those before it.
@@ -192,6 +199,16 @@ class Dataset:
     def classes(self):
         """K, the number of different labels."""
         return self.train.classes
+
+    @property
+    def valid_name(self):
+        """What a number measured on ``valid`` is called."""
+        return "validation set"
+
+    @property
+    def recorded(self):
+        """What a run saves, to find these data again."""
+        return {"order": self.order}
 
     @property
     def sizes(self):

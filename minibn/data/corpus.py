@@ -25,7 +25,7 @@ class Corpus:
         What every number measured on it must call it.
     vocabulary : Vocabulary
     train, valid, test : Segments
-    test_name : str
+    test_part : str
         What ``test`` may be called: "test set" only if it is the official one.
     sha256 : str
         Of the text: training, validation and test part, one after another, in UTF-8. Record it with a run.
@@ -37,7 +37,7 @@ class Corpus:
     train: Segments
     valid: Segments
     test: Segments
-    test_name: str
+    test_part: str
     sha256: str
 
     @property
@@ -51,10 +51,25 @@ class Corpus:
         return len(self.vocabulary)
 
     @property
+    def valid_name(self):
+        """What a number measured on ``valid`` is called."""
+        return f"{self.title}, validation text"
+
+    @property
+    def test_name(self):
+        """What a number measured on ``test`` is called."""
+        return f"{self.title}, {self.test_part}"
+
+    @property
+    def recorded(self):
+        """What a run saves, to find these data again, or to notice that they are others."""
+        return {"symbols": self.vocabulary.symbols, "text_sha256": self.sha256}
+
+    @property
     def sizes(self):
         """How large each part is, in words."""
         train, valid, test = (len(part.codes) for part in (self.train, self.valid, self.test))
-        return f"{train} train, {valid} validation, {test} {self.test_name} characters"
+        return f"{train} train, {valid} validation, {test} {self.test_part} characters"
 
 
 def cut_corpus(codes, sizes, length, **facts):
@@ -78,7 +93,7 @@ def cut_corpus(codes, sizes, length, **facts):
     return Corpus(train=train, valid=valid, test=test, **facts)
 
 
-def text_corpus(text, length=100, name="text", title=None, test_name="held-out text"):
+def text_corpus(text, length=100, name="text", title=None, test_part="held-out text"):
     """A corpus from a text of one's own: the first 90 % to train, then 5 % to validate, then 5 % held out.
 
     Parameters
@@ -87,7 +102,7 @@ def text_corpus(text, length=100, name="text", title=None, test_name="held-out t
         Of 2 to 256 different characters: they are the vocabulary, in sorted order.
     length : int
         Characters in a segment; each part must have at least one segment.
-    name, title, test_name : str
+    name, title, test_part : str
         See `Corpus`; the title is the name unless given.
     """
     vocabulary = Vocabulary("".join(sorted(set(text))))
@@ -100,6 +115,6 @@ def text_corpus(text, length=100, name="text", title=None, test_name="held-out t
         name=name,
         title=name if title is None else title,
         vocabulary=vocabulary,
-        test_name=test_name,
+        test_part=test_part,
         sha256=text_sha256(codes, vocabulary),
     )

@@ -114,6 +114,6 @@ def load_ptb(length=100, variant="words", folder=None):
         name=source.name,
         title=chosen.title,
         vocabulary=VOCABULARY,
-        test_name="test set",
+        test_part="test set",
         sha256=sha256,
     )

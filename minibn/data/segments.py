@@ -138,6 +138,10 @@ class Segments:
         """The same text, whole, cut into segments of another length."""
         return replace(self, length=length, starts=None)
 
+    def whole(self):
+        """The whole text as one sequence (x, y), each a view of shape (n - 1, 1): every character but the first."""
+        return self.codes[:-1, None], self.codes[1:, None]
+
     def _count(self, epoch):
         """How many segments are read: a training epoch gives up one to make room for its offset."""
         return len(self) - (epoch and self.starts is None)

@@ -22,7 +22,7 @@ class Part:
 
     name: str
     title: str
-    test_name: str
+    test_part: str
     source: TextSource
     sizes: tuple[int, int, int]
 
@@ -31,7 +31,7 @@ PARTS = {
     "full": Part(
         name="text8",
         title="text8",
-        test_name="test set",
+        test_part="test set",
         source=TextSource("text8", "text8", (TextFile(
             DataFile("text8", 100_000_000, None, md5="3bea1919949baf155f99411df5fada7e"),
             (ZIP.name, "text8.gz", "text8.xz"), ZIP, MIRRORS,
@@ -42,7 +42,7 @@ PARTS = {
     "prefix": Part(
         name="text8_prefix",
         title="text8 prefix (64M/5M/5M)",
-        test_name="held-out text",
+        test_part="held-out text",
         source=TextSource("text8", "text8", (TextFile(
             DataFile("text8.first74m", 74_000_000,
                      "03c7c393562518c05771ac9fa66ccc1990574158768951ff7b20903014336ae8"),
@@ -91,7 +91,7 @@ def load_text8(length=180, part="full", folder=None):
         name=chosen.name,
         title=chosen.title,
         vocabulary=VOCABULARY,
-        test_name=chosen.test_name,
+        test_part=chosen.test_part,
         sha256=sha256,
     )
 

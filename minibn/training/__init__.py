@@ -6,12 +6,14 @@ model, statistics = minibn.training.load("runs/first")
 minibn.training.read_metrics("runs/first/metrics.jsonl")    # a list of dicts
 """
 
-from minibn.training.config import PRESETS, TrainConfig, make_config
-from minibn.training.evaluation import evaluate_run
+from minibn.training.config import TrainConfig
+from minibn.training.evaluation import evaluate_run, evaluate_whole_text
 from minibn.training.interrupt import Interrupted
 from minibn.training.loop import train
 from minibn.training.metrics import read_metrics, without_clock
 from minibn.training.runs import TrainedModel, load, read_config, resumed_config
+from minibn.training.sampling import sample_text
+from minibn.training.tasks import PRESETS, make_config
 from minibn.training.validation import Score, estimate_statistics, score
 
 __all__ = [
@@ -22,11 +24,13 @@ __all__ = [
     "TrainedModel",
     "estimate_statistics",
     "evaluate_run",
+    "evaluate_whole_text",
     "load",
     "make_config",
     "read_config",
     "read_metrics",
     "resumed_config",
+    "sample_text",
     "score",
     "train",
     "without_clock",

@@ -1,93 +1,79 @@
-"""What a training run is made of: one frozen dataclass, its presets, and the rules its values obey.
+"""What a training run is made of: a frozen dataclass of settings, and what its task makes of them.
 
 The command line builds its options from these fields, a run's ``config.json`` is these fields, and resuming
-compares these fields: there is no second list of settings anywhere.
+compares these fields: there is no second list of settings anywhere. What is particular to a kind of task stands
+in its subclass: `minibn.training.images`, `minibn.training.texts`. `minibn.training.tasks.make_config` makes them.
 """
 
 import math
-from dataclasses import asdict, dataclass, field, fields, replace
+from abc import ABC, abstractmethod
+from dataclasses import asdict, dataclass, field, fields
 
-__all__ = ["PRESETS", "TrainConfig", "make_config", "resolved"]
+from minibn.backend import to_device
+from minibn.layers import BNLSTM, BNRNN, LSTM, RNN
+from minibn.training.randomness import generator
 
-TASKS = ("mnist", "pmnist")
-MODELS = ("rnn", "bnrnn", "lstm", "bnlstm")
+__all__ = ["TrainConfig", "option"]
 
-
-PRESETS = {
-    "paper": {},
-    "quick": {
-        "data": "subset",
-        "side": 14,
-        "iterations": 300,
-        "validate_every": 50,
-        "log_every": 10,
-        "checkpoint_every": 50,
-    },
-}
-"""Named changes to the defaults: ``paper`` changes nothing; ``quick`` takes a few minutes on two cores."""
+LAYERS = {"rnn": RNN, "bnrnn": BNRNN, "lstm": LSTM, "bnlstm": BNLSTM}
+GIVEN_BY_PRESET = object()
+"""Stands for the default of a field whose value depends on the task and the preset."""
 
 
-def _option(default, help, choices=None, kind=None):
-    """A field with what the command line needs to know about it."""
-    return field(default=default, metadata={"help": help, "choices": choices, "kind": kind or type(default)})
+def option(help, default=GIVEN_BY_PRESET, choices=None, kind=None):
+    """A field with what the command line needs to know about it; without a default every preset gives one."""
+    kind = kind or (int if default is GIVEN_BY_PRESET else type(default))
+    metadata = {"help": help, "choices": choices, "kind": kind}
+    return field(metadata=metadata) if default is GIVEN_BY_PRESET else field(default=default, metadata=metadata)
 
 
-@dataclass(frozen=True)
-class TrainConfig:
-    """The settings of one run. The defaults are the paper's (preset ``paper``).
+@dataclass(frozen=True, kw_only=True)
+class TrainConfig(ABC):
+    """The settings that every run has. Make one with `make_config`, which fills in and checks the values."""
 
-    Make one with `make_config`, which fills in what depends on other fields and checks the values.
-    """
-
-    task: str = _option("pmnist", "pixels in order (mnist) or in one fixed shuffled order (pmnist)", TASKS)
-    model: str = _option("bnlstm", "the network", MODELS)
-    preset: str = _option(
+    task: str = option("what to train on", kind=str)
+    model: str = option("the network", "bnlstm", tuple(LAYERS))
+    preset: str = option(
+        "settings to start from: quick (reduced, for two cores) or paper (the paper's, for a long time or a GPU); the "
+        "options below win over it",
         "paper",
-        "settings to start from: quick (minutes on two cores, shipped images) or paper (all of MNIST, 100,000 "
-        "iterations); the options below win over it",
-        tuple(PRESETS),
+        ("paper", "quick"),
     )
-    data: str = _option("mnist", "all of MNIST, or the 5,000 images shipped with minibn", ("mnist", "subset"))
-    side: int = _option(28, "images of 28x28 pixels, or averaged down to 14x14", (28, 14))
-    index_map: str = _option(
-        "auto",
-        "order of the pixels: auto is in_order for mnist and permutation (drawn from the seed) for pmnist; "
-        "authors_seed1 is the map of the paper's published curves, drawn with replacement",
-        ("auto", "in_order", "permutation", "authors_seed1"),
+    data: str = option("which form of the data", kind=str)
+    hidden: int = option("hidden units")
+    batch: int = option("examples in a minibatch")
+    iterations: int = option("minibatches to train on")
+    learning_rate: float = option("learning rate", kind=float)
+    clip: float = option("threshold of the global gradient norm", 1.0)
+    gamma: float = option("initial gamma of every batch normalization", 0.1)
+    eps: float = option("added to the variance in every batch normalization", 1e-5)
+    init: str = option("initial W_h", "auto", ("auto", "orthogonal", "identity_g", "identity"))
+    forget_bias: float = option("initial bias of the LSTMs' forget gate", 1.0)
+    cell_offset: bool = option("give the LSTM the hidden offset inside tanh that the authors' baseline had", False)
+    noise: float | None = option("standard deviation of the noise on h0", None, kind=float)
+    validate_every: int = option("iterations between validations")
+    validate_on: int | None = option(
+        "examples of the validation set that validations use, drawn once from the seed; None is all", None, kind=int
     )
-    hidden: int = _option(100, "hidden units")
-    batch: int = _option(100, "examples in a minibatch")
-    iterations: int = _option(100_000, "minibatches to train on")
-    learning_rate: float = _option(1e-3, "learning rate of RMSProp")
-    rmsprop_decay: float = _option(0.9, "decay of RMSProp's mean square (the published scripts have 0.5)")
-    clip: float = _option(1.0, "threshold of the global gradient norm")
-    gamma: float = _option(0.1, "initial gamma of every batch normalization")
-    eps: float = _option(1e-5, "added to the variance in every batch normalization")
-    init: str = _option(
-        "auto",
-        "initial W_h: auto is identity_g (identity for the candidate, one orthogonal matrix for the three "
-        "gates) for LSTMs and identity for RNNs",
-        ("auto", "orthogonal", "identity_g", "identity"),
+    log_every: int = option("iterations between training records")
+    checkpoint_every: int = option("iterations between checkpoints")
+    population_batch: int = option("batch size of the pass that estimates the population statistics")
+    population_on: int | None = option(
+        "examples of the training set in that pass, drawn once from the seed; None is all", None, kind=int
     )
-    forget_bias: float = _option(1.0, "initial bias of the LSTMs' forget gate")
-    cell_offset: bool = _option(False, "give the LSTM the hidden offset inside tanh that the authors' baseline had")
-    noise: float | None = _option(
-        None,
-        "standard deviation of the noise on h0; None is 0.1 for a BN model on pixels in order, else 0",
-        kind=float,
-    )
-    validate_every: int = _option(500, "iterations between validations (500 are one epoch of MNIST)")
-    log_every: int = _option(50, "iterations between training records")
-    checkpoint_every: int = _option(100, "iterations between checkpoints")
-    population_batch: int = _option(5000, "batch size of the passes that estimate the population statistics")
-    seed: int = _option(1, "seed of every random number of the run")
-    dtype: str = _option("float32", "floating type", ("float32", "float64"))
-    engine: str = _option(
-        "kernels",
+    seed: int = option("seed of every random number of the run", 1)
+    dtype: str = option("floating type", "float32", ("float32", "float64"))
+    engine: str = option(
         "what computes the layers: kernels (fast) or equations (the readable code, step by step)",
+        "kernels",
         ("kernels", "equations"),
     )
-    device: str = _option("cpu", "cpu, or cuda (needs CuPy)", ("cpu", "cuda"))
+    device: str = option("cpu, or cuda (needs CuPy)", "cpu", ("cpu", "cuda"))
+
+    @property
+    def title(self):
+        """What is trained, in two or three words."""
+        return f"{self.task} {self.model}"
 
     @property
     def normalized(self):
@@ -98,53 +84,99 @@ class TrainConfig:
         """The fields as a dict, in their order."""
         return asdict(self)
 
+    # ------------------------------------------------------------------ what a task makes of its settings
 
-def make_config(preset="paper", **options):
-    """A checked `TrainConfig`: a preset, changed by options.
+    @abstractmethod
+    def resolved(self):
+        """The configuration with every ``auto`` and None replaced by what it stands for."""
 
-    Parameters
-    ----------
-    preset : str
-        A name in `PRESETS`.
-    **options
-        Fields of `TrainConfig`; they win over the preset.
+    @abstractmethod
+    def load_data(self, recorded=None):
+        """The run's data: splits ``train``, ``valid`` and ``test``, ``test_name``, and ``recorded``.
 
-    Returns
-    -------
-    TrainConfig
-        With every ``auto`` and None replaced by what it stands for.
+        Parameters
+        ----------
+        recorded : dict of str to ndarray, optional
+            What a run saved of its data: the same data are given back, or it is an error.
+        """
 
-    Raises
-    ------
-    ValueError
-        Naming the option, what it may be, and what it was.
-    """
-    if preset not in PRESETS:
-        raise ValueError(f"preset: expected one of {', '.join(PRESETS)}, got {preset!r}")
-    known = {f.name: f for f in fields(TrainConfig)}
-    for name in options:
-        if name not in known:
-            raise ValueError(f"{name}: no such option; expected one of {', '.join(known)}")
-    config = TrainConfig(**{**PRESETS[preset], **options, "preset": preset})
-    for name, f in known.items():
-        _check_type(name, getattr(config, name), f)
-    config = resolved(config)
-    _check_values(config)
-    return config
+    @abstractmethod
+    def data_checksums(self):
+        """SHA-256 by name of what the run's data are read from (and checked against)."""
 
+    @abstractmethod
+    def build_optimizer(self, model):
+        """The paper's optimizer on the model's parameters."""
 
-def resolved(config):
-    """The configuration with every ``auto`` and None replaced by what it stands for."""
-    changes = {}
-    if config.index_map == "auto":
-        changes["index_map"] = "permutation" if config.task == "pmnist" else "in_order"
-    if config.init == "auto":
-        changes["init"] = "identity_g" if config.model.endswith("lstm") else "identity"
-    if config.noise is None:
-        # With the pixels in order every image starts black: without noise all states of a batch coincide,
-        # every variance is zero, and the gradient overflows.
-        changes["noise"] = 0.1 if config.normalized and config.task == "mnist" else 0.0
-    return replace(config, **changes)
+    @abstractmethod
+    def measures(self, score):
+        """What is recorded of a `Score`, by name."""
+
+    @abstractmethod
+    def summary(self, measures):
+        """The measures of a `Score` in words."""
+
+    @abstractmethod
+    def _input_size(self, recorded):
+        """D, from what is recorded of the data."""
+
+    @abstractmethod
+    def _add_output(self, cell, rng, recorded):
+        """The model around a cell."""
+
+    def build_model(self, recorded):
+        """A freshly initialised model, on the run's device; `recorded` is that of the data."""
+        options = {"dtype": self.dtype, "init": self.init, "engine": self.engine}
+        if self.normalized:
+            options |= {"gamma": self.gamma, "eps": self.eps}
+        if self.model.endswith("lstm"):
+            options["forget_bias"] = self.forget_bias
+        if self.model == "lstm":
+            options["cell_offset"] = self.cell_offset
+        rng = generator(self.seed, "parameters")
+        cell = LAYERS[self.model](self._input_size(recorded), self.hidden, rng=rng, **options)
+        return to_device(self._add_output(cell, rng, recorded), self.device)
+
+    # ------------------------------------------------------------------ checks
+
+    def check_types(self):
+        """Raise a ValueError if an option has the wrong type, or is none of its choices."""
+        for f in fields(self):
+            _check_type(f.name, getattr(self, f.name), f)
+
+    def check_values(self):
+        """Raise a ValueError that names the option, what it may be, and what it was."""
+        for name in ("hidden", "iterations", "validate_every", "log_every", "checkpoint_every"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name}: expected at least 1, got {getattr(self, name)}")
+        for name in ("batch", "population_batch", "validate_on", "population_on"):
+            value = getattr(self, name)
+            if value is not None and value < 2:
+                raise ValueError(f"{name}: expected at least 2, got {value}; one example alone has no variance")
+        for name in ("learning_rate", "clip", "gamma", "eps"):
+            value = getattr(self, name)
+            if not (value > 0 and math.isfinite(value)):
+                raise ValueError(f"{name}: expected a finite number above 0, got {value}")
+        if not (self.noise >= 0 and math.isfinite(self.noise)):
+            raise ValueError(f"noise: expected a finite number of at least 0, got {self.noise}")
+        if not math.isfinite(self.forget_bias):
+            raise ValueError(f"forget_bias: expected a finite number, got {self.forget_bias}")
+        if self.seed < 0:
+            raise ValueError(f"seed: expected at least 0, got {self.seed}")
+        self._check_model()
+
+    def _check_model(self):
+        """Options that only some models have."""
+        default = {f.name: f.default for f in fields(self)}
+        is_lstm = self.model.endswith("lstm")
+        if self.init == "identity_g" and not is_lstm:
+            raise ValueError(f"init: identity_g is for LSTMs, got model {self.model!r}; use identity or orthogonal")
+        if not is_lstm and self.forget_bias != default["forget_bias"]:
+            raise ValueError(f"forget_bias: only LSTMs have a forget gate, got model {self.model!r}; leave it out")
+        if not self.normalized and (self.gamma, self.eps) != (default["gamma"], default["eps"]):
+            raise ValueError(f"gamma, eps: model {self.model!r} has no batch normalization; leave them out")
+        if self.cell_offset and self.model != "lstm":
+            raise ValueError(f"cell_offset: only the plain lstm has this option, got model {self.model!r}")
 
 
 def _check_type(name, value, f):
@@ -157,42 +189,3 @@ def _check_type(name, value, f):
     choices = f.metadata["choices"]
     if choices and value not in choices:
         raise ValueError(f"{name}: expected one of {', '.join(map(str, choices))}, got {value!r}")
-
-
-def _check_values(config):
-    for name in ("hidden", "iterations", "validate_every", "log_every", "checkpoint_every"):
-        if getattr(config, name) < 1:
-            raise ValueError(f"{name}: expected at least 1, got {getattr(config, name)}")
-    for name in ("batch", "population_batch"):
-        if getattr(config, name) < 2:
-            raise ValueError(
-                f"{name}: expected at least 2, got {getattr(config, name)}; one example alone has no variance"
-            )
-    for name in ("learning_rate", "clip", "gamma", "eps"):
-        value = getattr(config, name)
-        if not (value > 0 and math.isfinite(value)):
-            raise ValueError(f"{name}: expected a finite number above 0, got {value}")
-    if not 0 <= config.rmsprop_decay < 1:
-        raise ValueError(f"rmsprop_decay: expected a number in [0, 1), got {config.rmsprop_decay}")
-    if not (config.noise >= 0 and math.isfinite(config.noise)):
-        raise ValueError(f"noise: expected a finite number of at least 0, got {config.noise}")
-    if not math.isfinite(config.forget_bias):
-        raise ValueError(f"forget_bias: expected a finite number, got {config.forget_bias}")
-    if config.seed < 0:
-        raise ValueError(f"seed: expected at least 0, got {config.seed}")
-    if (config.task == "mnist") != (config.index_map == "in_order"):
-        raise ValueError(
-            f"index_map: {config.index_map!r} does not belong to task {config.task!r}; mnist is in_order, "
-            "pmnist is permutation or authors_seed1"
-        )
-    if config.index_map == "authors_seed1" and config.side != 28:
-        raise ValueError(f"index_map: authors_seed1 is a map of 28x28 images, got side {config.side}; use --side 28")
-    if config.init == "identity_g" and not config.model.endswith("lstm"):
-        raise ValueError(f"init: identity_g is for LSTMs, got model {config.model!r}; use identity or orthogonal")
-    defaults = TrainConfig()
-    if not config.model.endswith("lstm") and config.forget_bias != defaults.forget_bias:
-        raise ValueError(f"forget_bias: only LSTMs have a forget gate, got model {config.model!r}; leave it out")
-    if not config.normalized and (config.gamma, config.eps) != (defaults.gamma, defaults.eps):
-        raise ValueError(f"gamma, eps: model {config.model!r} has no batch normalization; leave them out")
-    if config.cell_offset and config.model != "lstm":
-        raise ValueError(f"cell_offset: only the plain lstm has this option, got model {config.model!r}")

@@ -27,7 +27,6 @@ from minibn.training.display import Display
 from minibn.training.interrupt import DelayedInterrupt, Interrupted
 from minibn.training.metrics import MetricsFile, read_metrics
 from minibn.training.randomness import generator, normal
-from minibn.training.tasks import build_model, build_optimizer, load_data
 from minibn.training.validation import estimate_statistics, score
 
 __all__ = ["train"]
@@ -92,30 +91,30 @@ class _Training:
 
     def __init__(self, config, folder):
         self.config, self.folder = config, folder
-        self.data = load_data(config)
-        self.model = build_model(config, self.data.classes)
-        self.optimizer = build_optimizer(config, self.model)
+        self.data = config.load_data()
+        self.model = config.build_model(self.data.recorded)
+        self.optimizer = config.build_optimizer(self.model)
         self.progress = runs.Progress()
         self.metrics = None
         # Sums of loss and gradient norm, and their number, since the last training record. They live on
         # the device, so that no iteration waits for it.
         self.sums = to_device(np.zeros(3), config.device)
-        self.epoch, self.batches = None, self.data.train.batches(config.batch)
+        self.epoch, self.batches = None, None
+        self.epoch_length = self.data.train.batches_per_epoch(config.batch)
 
     # ------------------------------------------------------------------ the loop
 
     def run(self, progress):
         config, now = self.config, self.progress
-        title = f"{config.task} {config.model}"
         if now.finished:
             final = read_metrics(self.folder / runs.METRICS)[-1]
             print(
-                f"{title}: this run is finished; --iterations above {config.iterations} continues it",
+                f"{config.title}: this run is finished; --iterations above {config.iterations} continues it",
                 file=sys.stderr,
             )
             return final
         self.started = time.perf_counter() - now.seconds
-        self.display = Display(progress, now.iteration, config.iterations, title)
+        self.display = Display(progress, now.iteration, config.iterations, config.title)
         try:
             with DelayedInterrupt() as interrupt:
                 if now.iteration == 0:
@@ -136,7 +135,7 @@ class _Training:
         self.progress.iteration += 1
         iteration = self.progress.iteration
         x, y = to_device(self.batch(iteration), config.device)
-        noise = normal((len(y), config.hidden), config.noise, config.dtype, config.seed, "training noise", iteration)
+        noise = normal((x.shape[1], config.hidden), config.noise, config.dtype, config.seed, "training noise", iteration)
         loss, grads = self.model.loss_and_grads(x, y, initial_noise=to_device(noise, config.device))
         grads, norm = clip_by_global_norm(grads, config.clip)
         self.optimizer.step(grads)
@@ -147,7 +146,7 @@ class _Training:
     def batch(self, iteration):
         """The minibatch of an iteration (counted from 1): every epoch is shuffled anew."""
         config, train = self.config, self.data.train
-        epoch, index = divmod(iteration - 1, len(self.batches))
+        epoch, index = divmod(iteration - 1, self.epoch_length)
         if epoch != self.epoch:
             self.epoch = epoch
             self.batches = train.batches(config.batch, rng=generator(config.seed, "shuffle", epoch), dtype=config.dtype)
@@ -194,28 +193,26 @@ class _Training:
         )
 
     def validate(self):
-        """Accuracy with batch statistics on the validation set; the best model so far is kept."""
+        """Score with batch statistics on the validation set; the model with the fewest errors so far is kept."""
         config, now = self.config, self.progress
         self.display.note("validating")
-        result = score(self.model, config, self.data.valid, "validation noise")
+        valid = self.data.valid.subset(config.validate_on, generator(config.seed, "validation subset"))
+        result = score(self.model, config, valid, "validation noise")
         if not math.isfinite(result.loss):
             self.diverged("the loss on the validation set")
+        measures = config.measures(result)
         best = result.correct > now.best_correct
         if best:
-            now.best_correct, now.best_iteration = result.correct, now.iteration
+            now.best_loss, now.best_correct, now.best_predictions = result
+            now.best_iteration = now.iteration
             self.save_best(self.model, None)
         self.metrics.write(
-            "valid",
-            iteration=now.iteration,
-            loss=result.loss,
-            accuracy=result.accuracy,
-            best=best,
-            seconds=self.seconds(),
+            "valid", iteration=now.iteration, **measures, best=best, seconds=self.seconds()
         )
         mark = " (best so far)" if best else ""
         self.display.say(
-            f"iteration {now.iteration}/{config.iterations}, validation loss {result.loss:.4f}, "
-            f"accuracy {result.accuracy:.4f}{mark}, {self.seconds():.0f} s"
+            f"iteration {now.iteration}/{config.iterations}, validation {config.summary(measures)}{mark}, "
+            f"{self.seconds():.0f} s"
         )
 
     # ------------------------------------------------------------------ the end
@@ -239,20 +236,18 @@ class _Training:
         final = {
             "iteration": now.iteration,
             "best_iteration": now.best_iteration,
-            "best_valid_accuracy": now.best_correct / len(self.data.valid),
             "test_name": self.data.test_name,
-            "test_loss": population.loss,
-            "test_accuracy": population.accuracy,
-            "test_loss_batch_statistics": batch.loss,
-            "test_accuracy_batch_statistics": batch.accuracy,
+            **{f"best_valid_{name}": value for name, value in config.measures(now.best()).items()},
+            **{f"test_{name}": value for name, value in config.measures(population).items()},
+            **{f"test_{name}_batch_statistics": value for name, value in config.measures(batch).items()},
         }
         self.metrics.write("final", **final, seconds=self.seconds())
         now.finished = 1
         self.save()
         how = " with population statistics" if config.normalized else ""
         self.display.say(
-            f"best model: iteration {now.best_iteration}, accuracy on the {self.data.test_name} "
-            f"{population.accuracy:.4f}{how}"
+            f"best model: iteration {now.best_iteration}, {self.data.test_name}: "
+            f"{config.summary(config.measures(population))}{how}"
         )
         return {"kind": "final", **final, "seconds": self.seconds()}
 
@@ -266,7 +261,7 @@ class _Training:
         """Write ``last.npz``: nothing that is not finite, and counting no record that could still be lost."""
         now = self.progress
         now.records, now.seconds = self.metrics.records, self.seconds()
-        arrays = runs.pack_model(self.config, self.model, self.data.order)
+        arrays = runs.pack_model(self.config, self.model, self.data.recorded)
         arrays |= {f"optimizer/{name}": array for name, array in to_host(self.optimizer.state_arrays()).items()}
         if not all(np.isfinite(array).all() for array in arrays.values() if isinstance(array, np.ndarray)):
             self.diverged("a parameter")
@@ -277,7 +272,7 @@ class _Training:
 
     def save_best(self, model, statistics):
         """Write ``best.npz``."""
-        arrays = runs.pack_model(self.config, model, self.data.order)
+        arrays = runs.pack_model(self.config, model, self.data.recorded)
         arrays["iteration"] = np.asarray(self.progress.best_iteration)
         arrays |= runs.pack_statistics(statistics)
         write_checkpoint(self.folder / runs.BEST, arrays)
@@ -294,8 +289,9 @@ class _Training:
         for f in fields(now):
             setattr(now, f.name, arrays[f"progress/{f.name}"].item())
         self.sums[:] = array_module(self.sums).asarray(arrays["progress/sums"])
-        if not np.array_equal(self.data.order, arrays["order"]):  # another NumPy may draw another permutation
-            self.data = load_data(self.config, order=arrays["order"])
+        recorded = runs.recorded_data(arrays)
+        if any(not np.array_equal(self.data.recorded[name], value) for name, value in recorded.items()):
+            self.data = self.config.load_data(recorded)  # another NumPy may draw another permutation
         if now.finished and now.iteration < self.config.iterations:
             now.finished = 0
             now.records -= 1  # the final record: there will be another

@@ -15,6 +15,8 @@ PURPOSES = {
     "validation noise": 4,
     "population noise": 5,  # index: batch
     "test noise": 6,
+    "validation subset": 7,
+    "population subset": 8,
 }
 """One number per purpose. Numbers are never reused or changed: old seeds keep their meaning."""
 

@@ -23,8 +23,9 @@ import minibn
 from minibn.backend import array_module, to_device, to_host
 from minibn.statistics import PopulationStatistics
 from minibn.training.checkpoints import read_checkpoint, write_atomically
-from minibn.training.config import TrainConfig, make_config, resolved
-from minibn.training.tasks import build_model, data_checksums
+from minibn.training.config import TrainConfig
+from minibn.training.tasks import make_config
+from minibn.training.validation import Score
 
 __all__ = [
     "TrainedModel",
@@ -54,11 +55,17 @@ class Progress:
     """How far a run is; part of every ``last.npz``."""
 
     iteration: int = 0
+    best_loss: float = 0.0
     best_correct: int = -1
+    best_predictions: int = 1
     best_iteration: int = 0
     records: int = 0
     finished: int = 0
     seconds: float = 0.0
+
+    def best(self):
+        """The best validation so far, as a `Score`."""
+        return Score(self.best_loss, self.best_correct, self.best_predictions)
 
 
 class Best(NamedTuple):
@@ -67,7 +74,7 @@ class Best(NamedTuple):
     config: TrainConfig
     model: object
     statistics: PopulationStatistics | None
-    order: np.ndarray
+    recorded: dict
     iteration: int
 
 
@@ -105,12 +112,13 @@ def load_best(folder, device=None):
     config = config_of(path, arrays)
     if device is not None:
         config = make_config(**{**config.to_dict(), "device": device})
-    model = build_model(config)
+    recorded = recorded_data(arrays)
+    model = config.build_model(recorded)
     unpack_model(path, arrays, model)
     statistics = None
     if arrays["statistics_estimated"]:
         statistics = to_device(PopulationStatistics.from_arrays(_under("statistics/", arrays)), config.device)
-    return Best(config, model, statistics, arrays["order"], int(arrays["iteration"]))
+    return Best(config, model, statistics, recorded, int(arrays["iteration"]))
 
 
 def start_run(folder, config):
@@ -176,8 +184,8 @@ def check_same_config(recorded, asked):
     ValueError
         Naming the first option that differs.
     """
-    for f in fields(TrainConfig):
-        before, now = getattr(recorded, f.name), getattr(asked, f.name)
+    for f in fields(recorded):
+        before, now = getattr(recorded, f.name), getattr(asked, f.name, None)
         if before == now or (f.name == "iterations" and now > before):
             continue
         what = "at least the run's" if f.name == "iterations" else "the run's"
@@ -197,19 +205,25 @@ def resumed_config(folder, **options):
         What the user asked for explicitly; it must agree with the run.
     """
     recorded, _ = read_config(folder)
-    asked = resolved(replace(recorded, **options))
+    check_same_config(recorded, replace(recorded, task=options.get("task", recorded.task)))   # others have other options
+    asked = replace(recorded, **options).resolved()
     check_same_config(recorded, asked)
     return make_config(**asked.to_dict())
 
 
-def pack_model(config, model, order):
-    """What every checkpoint begins with: the parameters, the settings, and the order of the pixels."""
+def pack_model(config, model, recorded):
+    """What every checkpoint begins with: the parameters, the settings, and what is recorded of the data."""
     params = to_host(dict(model.params))
     return {
         **{f"params/{name}": array for name, array in params.items()},
-        "order": order,
+        **{f"data/{name}": value for name, value in recorded.items()},
         "config": json.dumps(config.to_dict()),
     }
+
+
+def recorded_data(arrays):
+    """What a checkpoint says of the data."""
+    return _under("data/", arrays)
 
 
 def pack_statistics(statistics):
@@ -266,7 +280,7 @@ def _made_with(config):
         "threads": {name: os.environ[name] for name in THREAD_VARIABLES if name in os.environ},
         "started": datetime.now(UTC).isoformat(timespec="seconds"),
         "command": shlex.join([_program(), *sys.argv[1:]]),
-        "data_sha256": data_checksums(config),
+        "data_sha256": config.data_checksums(),
     }
 
 

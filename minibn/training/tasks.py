@@ -1,55 +1,55 @@
-"""From a configuration to its data, its model and its optimizer."""
+"""From a task's name to the settings of a run on it."""
 
-from minibn.backend import to_device
-from minibn.data import load_mnist, load_mnist_subset, pixel_order
-from minibn.data.mnist import FILES, SUBSET_FILE
-from minibn.layers import BNLSTM, BNRNN, LSTM, RNN
-from minibn.models import SequenceClassifier
-from minibn.optimizers import RMSProp
-from minibn.training.randomness import generator
+from dataclasses import fields
 
-__all__ = ["build_model", "build_optimizer", "data_checksums", "load_data"]
+from minibn.training.images import IMAGE_PRESETS, ImageConfig
+from minibn.training.texts import TEXT_PRESETS, TextConfig
 
-LAYERS = {"rnn": RNN, "bnrnn": BNRNN, "lstm": LSTM, "bnlstm": BNLSTM}
+__all__ = ["CONFIGS", "PRESETS", "make_config"]
+
+CONFIGS = {
+    "mnist": ImageConfig,
+    "pmnist": ImageConfig,
+    "ptb": TextConfig,
+    "text8": TextConfig,
+    "stdlib": TextConfig,
+}
+"""The class of a task's settings."""
+
+PRESETS = {"mnist": IMAGE_PRESETS, "pmnist": IMAGE_PRESETS, **TEXT_PRESETS}
+"""Task -> preset -> values of the settings that depend on either."""
 
 
-def load_data(config, order=None):
-    """The run's data set, its pixels in the run's order.
+def make_config(preset="paper", task="pmnist", **options):
+    """The checked settings of a run: a task's preset, changed by options.
 
     Parameters
     ----------
-    config : TrainConfig
-    order : ndarray of int, shape (T,), optional
-        The order saved with a run. Without it, it is drawn as the configuration says.
+    preset : {"paper", "quick"}
+    task : {"mnist", "pmnist", "ptb", "text8", "stdlib"}
+    **options
+        Fields of the task's `TrainConfig`; they win over the preset.
 
     Returns
     -------
-    minibn.data.Dataset
+    TrainConfig
+        With every ``auto`` and None replaced by what it stands for.
+
+    Raises
+    ------
+    ValueError
+        Naming the option, what it may be, and what it was.
     """
-    data = load_mnist(side=config.side) if config.data == "mnist" else load_mnist_subset(side=config.side)
-    return data.reordered(pixel_order(config.index_map, data.steps, config.seed) if order is None else order)
-
-
-def data_checksums(config):
-    """SHA-256 by name of the files that the run's data set is read from (and checked against)."""
-    files = FILES.values() if config.data == "mnist" else [SUBSET_FILE]
-    return {file.name: file.sha256 for file in files}
-
-
-def build_model(config, classes=10):
-    """A freshly initialised model, on the run's device."""
-    options = {"dtype": config.dtype, "init": config.init, "engine": config.engine}
-    if config.normalized:
-        options |= {"gamma": config.gamma, "eps": config.eps}
-    if config.model.endswith("lstm"):
-        options["forget_bias"] = config.forget_bias
-    if config.model == "lstm":
-        options["cell_offset"] = config.cell_offset
-    rng = generator(config.seed, "parameters")
-    cell = LAYERS[config.model](1, config.hidden, rng=rng, **options)
-    return to_device(SequenceClassifier(cell, classes, rng=rng), config.device)
-
-
-def build_optimizer(config, model):
-    """The paper's optimizer on the model's parameters."""
-    return RMSProp(model.params, config.learning_rate, config.rmsprop_decay)
+    if task not in CONFIGS:
+        raise ValueError(f"task: expected one of {', '.join(CONFIGS)}, got {task!r}")
+    if preset not in PRESETS[task]:
+        raise ValueError(f"preset: expected one of {', '.join(PRESETS[task])}, got {preset!r}")
+    known = [f.name for f in fields(CONFIGS[task])]
+    for name in options:
+        if name not in known:
+            raise ValueError(f"{name}: no such option for {task}; expected one of {', '.join(known)}")
+    config = CONFIGS[task](**{**PRESETS[task][preset], **options, "preset": preset, "task": task})
+    config.check_types()
+    config = config.resolved()
+    config.check_values()
+    return config

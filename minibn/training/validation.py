@@ -1,12 +1,12 @@
 """How good a model is on a split, with batch or population statistics, and the estimation of the latter."""
 
+import math
 from typing import NamedTuple
 
 from minibn.backend import array_module, to_device, to_host
-from minibn.equations.losses import softmax_cross_entropy_forward
 from minibn.statistics import PopulationStatistics
 from minibn.training.population import estimate_population_statistics
-from minibn.training.randomness import normal
+from minibn.training.randomness import generator, normal
 
 __all__ = ["Score", "estimate_statistics", "score"]
 
@@ -18,14 +18,20 @@ class Score(NamedTuple):
     """What a model does on a split."""
 
     loss: float
-    """Mean cross-entropy per example, in nats."""
+    """Mean cross-entropy of a prediction, in nats."""
     correct: int
-    examples: int
+    predictions: int
+    """How many: one for each image, one for each character but the first of each segment."""
 
     @property
     def accuracy(self):
-        """The fraction of the examples that are classified correctly."""
-        return self.correct / self.examples
+        """The fraction of the predictions that are right."""
+        return self.correct / self.predictions
+
+    @property
+    def bits(self):
+        """The loss in bits: of a character, bits per character."""
+        return self.loss / math.log(2)
 
 
 def score(model, config, split, purpose, statistics=None, batch_size=None):
@@ -33,10 +39,10 @@ def score(model, config, split, purpose, statistics=None, batch_size=None):
 
     Parameters
     ----------
-    model : SequenceClassifier
+    model : SequenceClassifier or LanguageModel
     config : TrainConfig
         Says the noise, the seed, the type, the device, and the batch size for batch statistics.
-    split : minibn.data.Split
+    split : minibn.data.Split or minibn.data.Segments
     purpose : str
         Of the noise on h0 (``minibn.training.randomness.PURPOSES``). It is drawn for the whole split at once:
         with given statistics the result does not depend on the batch size, and calling twice gives the same
@@ -53,25 +59,24 @@ def score(model, config, split, purpose, statistics=None, batch_size=None):
     if batch_size is None:
         batch_size = config.batch if statistics is None else POPULATION_TEST_BATCH
     noise = normal((len(split), config.hidden), config.noise, config.dtype, config.seed, purpose)
-    total, start = None, 0
+    total, predictions, start = None, 0, 0
     for batch in split.batches(batch_size, dtype=config.dtype):
         x, y = to_device(batch, config.device)
-        N = len(y)
+        N = x.shape[1]
         piece = None if noise is None else to_device(noise[start : start + N], config.device)
         start += N
-        logits = model.logits(x, statistics=statistics, initial_noise=piece)
-        loss, _ = softmax_cross_entropy_forward(logits, y)
-        xp = array_module(logits)
-        sums = xp.stack([N * loss.astype("float64"), (logits.argmax(axis=1) == y).sum().astype("float64")])
+        predictions += y.size
+        sums = model.totals(x, y, statistics=statistics, initial_noise=piece)
+        sums = array_module(x).stack(sums)
         total = sums if total is None else total + sums  # stays on the device until the last batch
     loss, correct = to_host(total).tolist()
-    return Score(loss / len(split), int(correct), len(split))
+    return Score(loss / predictions, int(correct), predictions)
 
 
 def estimate_statistics(model, config, split):
     """Population statistics by one pass over the training set: a plain average over its batches.
 
-    The batches are those of the authors, 5,000 images each, and in the order of the file.
+    The batches have the authors' sizes (5,000 images, 100 or 1,000 segments), and the order of the file.
 
     Returns
     -------
@@ -86,6 +91,7 @@ def estimate_statistics(model, config, split):
         noise = normal(shape, config.noise, config.dtype, config.seed, "population noise", batch)
         return to_device(noise, config.device)
 
+    split = split.subset(config.population_on, generator(config.seed, "population subset"))
     batches = split.batches(config.population_batch, dtype=config.dtype)
     on_device = (to_device(batch, config.device) for batch in batches)
     return estimate_population_statistics(model, on_device, draw_noise=draw_noise)

@@ -1,0 +1,158 @@
+"""The commands ``minibn train | evaluate | sample``, which make training runs and look at them."""
+
+import argparse
+import os
+import shlex
+from dataclasses import MISSING, fields
+
+from minibn.cli.parser import add_command, add_progress
+from minibn.training.tasks import CONFIGS, PRESETS
+
+__all__ = ["COMMANDS"]
+
+DEFAULT_PRESET = "quick"
+TASKS = {
+    "mnist": "images of digits, pixel by pixel in order",
+    "pmnist": "images of digits, pixel by pixel in one fixed shuffled order",
+    "ptb": "Penn Treebank, character by character",
+    "text8": "the start of Wikipedia, character by character",
+    "stdlib": "Python's own documentation, character by character: needs no download",
+}
+
+
+def add_train(commands):
+    """``minibn train TASK``: the options of each task are the fields of its configuration."""
+    parser = add_command(commands, "train", None, "train a network; the run is a folder")
+    tasks = parser.add_subparsers(title="tasks", dest="task", metavar="TASK", required=True)
+    for task, what in TASKS.items():
+        parser = add_command(tasks, task, _train, what)
+        parser.add_argument(
+            "--run",
+            metavar="FOLDER",
+            default=argparse.SUPPRESS,
+            help="folder of the run (default: runs/TASK-MODEL-PRESET)",
+        )
+        parser.add_argument(
+            "--resume", action="store_true", help="continue the run in the folder after its last checkpoint"
+        )
+        add_progress(parser)
+        for f in fields(CONFIGS[task]):
+            if f.name != "task":
+                _add_option(parser, task, f)
+
+
+def _add_option(parser, task, f):
+    """One option from one field of a configuration. Only what the user gives reaches the handler."""
+    kind, choices, help = f.metadata["kind"], f.metadata["choices"], f.metadata["help"]
+    help = f"{help} (default: {_default_text(task, f)})"
+    name = "--" + f.name.replace("_", "-")
+    if kind is bool:
+        parser.add_argument(name, action=argparse.BooleanOptionalAction, default=argparse.SUPPRESS, help=help)
+    else:
+        metavar = None if choices else kind.__name__.upper()
+        parser.add_argument(name, type=kind, choices=choices, metavar=metavar, default=argparse.SUPPRESS, help=help)
+
+
+def _default_text(task, f):
+    if f.name == "preset":
+        return DEFAULT_PRESET
+    values = {preset: given.get(f.name, f.default) for preset, given in PRESETS[task].items()}
+    if len(set(values.values())) == 1:
+        return str(values[DEFAULT_PRESET])
+    return ", ".join(f"{preset}: {None if value is MISSING else value}" for preset, value in values.items())
+
+
+def _train(task, resume, progress, run=None, **options):
+    from minibn.training import make_config, resumed_config, train
+    from minibn.training.runs import CONFIG
+
+    given = {"preset": DEFAULT_PRESET, "model": CONFIGS[task].model, "task": task, **options}
+    folder = run or os.path.join("runs", "{task}-{model}-{preset}".format(**given))
+    if resume and os.path.exists(os.path.join(folder, CONFIG)):
+        config = resumed_config(folder, task=task, **options)
+    else:
+        config = make_config(**given)
+    try:
+        final = train(config, folder, resume=resume, progress=progress)
+    except KeyboardInterrupt as interrupt:
+        where = str(interrupt) or f"the last checkpoint is in {folder}"
+        again = shlex.join(["minibn", "train", config.task, "--run", folder, "--resume"])
+        interrupt.args = (f"{where}; continue with: {again}",)
+        raise
+    how = "with population statistics" if config.normalized else "without batch normalization"
+    result = config.summary({name.removeprefix("test_"): value for name, value in final.items()})
+    print(f"{folder}: {final['test_name']}: {result}, {how}, model of iteration {final['best_iteration']}")
+
+
+def add_evaluate(commands):
+    """``minibn evaluate RUN``."""
+    parser = add_command(commands, "evaluate", _evaluate, "loss and errors of a run's best model")
+    parser.add_argument("run", metavar="RUN", help="folder of the run")
+    parser.add_argument(
+        "--statistics",
+        choices=("population", "batch", "averaged"),
+        default="population",
+        help=(
+            "normalize with the population's statistics of each step, with the batch's own, or with the "
+            "population's averaged over time"
+        ),
+    )
+    parser.add_argument(
+        "--batch-size",
+        type=int,
+        default=None,
+        metavar="INT",
+        help="examples at a time; None is 1000, or with batch statistics the size used in training",
+    )
+    parser.add_argument("--device", choices=("cpu", "cuda"), default=None, help="None is the device of the run")
+    parts = parser.add_mutually_exclusive_group()
+    parts.add_argument(
+        "--length",
+        dest="lengths",
+        type=int,
+        nargs="+",
+        default=None,
+        metavar="INT",
+        help="of a run on text: the test text cut into segments of this length, and of this, ...",
+    )
+    parts.add_argument(
+        "--whole", action="store_true", help="of a run on text: the whole test text as one sequence, in float64"
+    )
+
+
+def _evaluate(run, statistics, batch_size, device, lengths, whole):
+    from minibn.training import evaluate_run, evaluate_whole_text, read_config
+
+    config, _ = read_config(run)
+    how = f", {statistics} statistics" if config.normalized else ""
+    if whole:
+        results = evaluate_whole_text(run, statistics, device)
+    else:
+        results = evaluate_run(run, statistics, batch_size, device, lengths)
+    for name, score in results.items():
+        print(f"{name}: {config.summary(config.measures(score))} ({score.correct} of {score.predictions} right){how}")
+
+
+def add_sample(commands):
+    """``minibn sample RUN``."""
+    parser = add_command(commands, "sample", _sample, "write text with a run's best model")
+    parser.add_argument("run", metavar="RUN", help="folder of a run on text")
+    parser.add_argument("--prompt", default="the ", metavar="TEXT", help="what to continue")
+    parser.add_argument("--length", type=int, default=500, metavar="INT", help="characters to write")
+    parser.add_argument(
+        "--temperature",
+        type=float,
+        default=1.0,
+        metavar="FLOAT",
+        help="below 1 the likely characters become likelier still, above 1 the others",
+    )
+    parser.add_argument("--seed", type=int, default=1, metavar="INT", help="seed of what is drawn")
+
+
+def _sample(**options):
+    from minibn.training import sample_text
+
+    print(sample_text(**options))
+
+
+COMMANDS = (add_train, add_evaluate, add_sample)

@@ -1,0 +1,118 @@
+"""The commands ``minibn demo | reproduce | gradcheck | bench | data``."""
+
+import argparse
+import sys
+
+from minibn.cli.parser import add_command, add_progress
+
+__all__ = ["COMMANDS"]
+
+
+def add_reproduce(commands):
+    parser = add_command(commands, "reproduce", _reproduce, "compute and draw a figure of the paper")
+    parser.add_argument("name", choices=("figure1a", "figure1a_lstm", "figure1b", "figure2"), help="which")
+    parser.add_argument(
+        "--output", metavar="FOLDER", default="runs/figures", help="where the picture and its numbers go"
+    )
+    parser.add_argument("--runs", metavar="FOLDER", nargs="+", default=(), help="figure2: the training runs to draw")
+    parser.add_argument("--seed", type=int, metavar="INT", default=1, help="figure1a, figure1b: seed of what is drawn")
+    parser.add_argument("--seeds", type=int, metavar="INT", default=1, help="figure1a: how many, from --seed on")
+
+
+def _reproduce(**options):
+    from minibn.studies import reproduce
+
+    print(reproduce(**options))
+
+
+def add_demo(commands):
+    help = "the whole of it in a minute or two: gradients checked, two networks trained, figures drawn, one page"
+    parser = add_command(commands, "demo", _demo, help)
+    parser.add_argument("--output", metavar="FOLDER", default="runs/demo", help="where the page and its pictures go")
+    parser.add_argument("--iterations", type=int, metavar="INT", default=400, help="minibatches for each network")
+    parser.add_argument("--hidden", type=int, metavar="INT", default=100, help="hidden units of each network")
+    parser.add_argument("--seed", type=int, metavar="INT", default=1, help="seed of every random number")
+    add_progress(parser)
+
+
+def _demo(**options):
+    from minibn.studies.demo import run_demo
+
+    return 0 if run_demo(**options)["gradients_ok"] else 1
+
+
+def add_gradcheck(commands):
+    parser = add_command(commands, "gradcheck", _gradcheck, "compare the hand-written gradients with numerical ones")
+    parser.add_argument("names", nargs="*", default=["all"], metavar="CELL", help="rnn, bnrnn, lstm, bnlstm or all")
+
+
+def _gradcheck(names):
+    from minibn.gradcheck import gradcheck_table
+
+    text, ok = gradcheck_table(names)
+    print(text)
+    return 0 if ok else 1
+
+
+def add_bench(commands):
+    help = "time our cells on this machine, beside bare matrix products and other libraries; their memory and growth"
+    parser = add_command(commands, "bench", _bench, help)
+    modes = parser.add_mutually_exclusive_group()
+    mode = {"dest": "mode", "action": "store_const"}
+    modes.add_argument("--quick", **mode, const="quick", default="quick", help="under a minute (this)")
+    full = "the shapes of the paper's experiments, more rounds: many minutes and 10 GB of memory, on an idle machine"
+    modes.add_argument("--full", **mode, const="full", default=argparse.SUPPRESS, help=full)
+    shape = "time steps, examples, input features, hidden units; may be repeated; None is those of the mode"
+    parser.add_argument("--shape", dest="shapes", action="append", type=_shape, metavar="T,N,D,H", help=shape)
+    cells = ("rnn", "bnrnn", "lstm", "bnlstm")
+    parser.add_argument("--cells", nargs="+", choices=cells, default=cells, help="which of our cells")
+    parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu", help="where")
+    parser.add_argument("--dtype", choices=("float32", "float64"), default="float32", help="of all numbers")
+    parser.add_argument("--threads", type=int, metavar="INT", help="None is OMP_NUM_THREADS, or all cores")
+    parser.add_argument("--rounds", type=int, metavar="INT", default=None, help="None is that of the mode")
+    parser.add_argument("--json", dest="json_path", metavar="FILE", default=None, help="where the numbers go")
+    plot = "runs/bench/scaling.png"
+    parser.add_argument("--plot", dest="plot_path", metavar="FILE", default=plot, help="where the picture goes")
+
+
+def _shape(text):
+    try:
+        return tuple(int(size) for size in text.split(","))
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"expected T,N,D,H, for example 784,100,1,100, got {text!r}") from None
+
+
+def _bench(plot_path, **options):
+    from minibn.bench import run_bench
+
+    def show(text):
+        say("")
+        print(text, end="\n\n", flush=True)
+
+    def say(line):
+        if sys.stderr.isatty():
+            print(f"\r\x1b[K{line}", end="", file=sys.stderr, flush=True)
+
+    run_bench(plot_path=plot_path, show=show, say=say, **options)
+    say("")
+    print(plot_path)
+
+
+def add_data(commands):
+    parser = add_command(commands, "data", _data, "the data sets: what is here, fetch it, verify it")
+    parser.add_argument("action", choices=("list", "fetch", "verify"), help="what to do")
+    parser.add_argument("name", nargs="?", metavar="NAME", help="which data set; None is every one (fetch: mnist)")
+
+
+def _data(action, name):
+    from minibn.data import fetch_data, list_data, verify_data
+
+    if action == "list":
+        print(list_data())
+    elif action == "fetch":
+        print(fetch_data(name or "mnist"))
+    else:
+        print(verify_data(name))
+
+
+COMMANDS = (add_demo, add_reproduce, add_gradcheck, add_bench, add_data)

@@ -1,0 +1,46 @@
+"""Text written by a trained language model."""
+
+import numpy as np
+
+from minibn.backend import to_device
+from minibn.data import Vocabulary
+from minibn.training.evaluation import open_run
+from minibn.training.texts import TextConfig
+
+__all__ = ["sample_text"]
+
+
+def sample_text(run, prompt="the ", length=500, temperature=1.0, seed=1):
+    """Continue a prompt with the best model of a run, one character at a time, with population statistics.
+
+    Parameters
+    ----------
+    run : path-like
+        Folder of a run on text.
+    prompt : str
+        At least one character, all of them in the run's vocabulary.
+    length : int
+        Characters to write.
+    temperature : float
+        The logits are divided by it: below 1 the likely characters become likelier, above 1 the others.
+    seed : int
+        Of what is drawn.
+
+    Returns
+    -------
+    str
+        The prompt and what follows it.
+
+    Raises
+    ------
+    ValueError
+        A run on images; an empty prompt or one with characters that the vocabulary has not; a temperature or a
+        length that is not above 0.
+    """
+    best = open_run(run)
+    if not isinstance(best.config, TextConfig):
+        raise ValueError(f"{run}: expected a run on text, got one on images; train ptb, text8 or stdlib")
+    vocabulary = Vocabulary(str(best.recorded["symbols"]))
+    codes = to_device(vocabulary.encode(prompt), best.config.device)
+    written = best.model.sample(codes, length, temperature, rng=np.random.default_rng(seed), statistics=best.statistics)
+    return prompt + vocabulary.decode(written)

@@ -1,0 +1,123 @@
+"""Runs on text, character by character (Section 5.2 of the paper): Penn Treebank, text8, and Python's documentation."""
+
+from dataclasses import dataclass, replace
+
+from minibn.data import load_ptb, load_stdlib, load_text8, text8_part
+from minibn.models import LanguageModel
+from minibn.optimizers import Adam
+from minibn.training.config import TrainConfig, option
+
+__all__ = ["TEXT_PRESETS", "TextConfig"]
+
+DATA = {"ptb": ("words", "chars"), "text8": ("auto", "full", "prefix"), "stdlib": ("topics",)}
+"""Which forms each task's text has."""
+
+PTB = {
+    "data": "words",
+    "length": 100,
+    "hidden": 1000,
+    "batch": 64,
+    "iterations": 50 * 791,
+    "learning_rate": 2e-3,
+    "validate_every": 791,
+    "log_every": 50,
+    "checkpoint_every": 100,
+    "population_batch": 100,
+}
+TEXT8 = PTB | {
+    "data": "auto",
+    "length": 180,
+    "hidden": 2000,
+    "batch": 128,
+    "iterations": 50 * 3907,
+    "learning_rate": 1e-3,
+    "validate_every": 500,
+    "validate_on": 10_000,
+    "population_batch": 1000,
+}
+STDLIB = PTB | {"data": "topics", "iterations": 50 * 65, "validate_every": 65}
+TEXT_PRESETS = {
+    "ptb": {"paper": PTB, "quick": PTB | {"hidden": 200, "iterations": 15 * 791}},
+    "text8": {
+        "paper": TEXT8,
+        "quick": TEXT8 | {"hidden": 200, "iterations": 1000, "validate_on": 1000, "population_on": 10_000},
+    },
+    "stdlib": {"paper": STDLIB, "quick": STDLIB | {"hidden": 200, "iterations": 6 * 65, "log_every": 13}},
+}
+"""``paper``: 50 epochs at the paper's size; ``quick`` has 200 units and takes at most half an hour on two cores."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TextConfig(TrainConfig):
+    """The settings of a run on text."""
+
+    task: str = option(
+        "Penn Treebank (ptb), text8, or the text that comes with Python (stdlib)", "ptb", tuple(DATA)
+    )
+    data: str = option(
+        "ptb: characters of the word-level files, as in the paper (words), or the files ptb.char.* (chars); text8: "
+        "90/5/5 million characters (full), those of its first 74 million as 64/5/5 (prefix), or what is here (auto); "
+        "stdlib: topics",
+        choices=tuple(form for forms in DATA.values() for form in forms),
+        kind=str,
+    )
+    init: str = option("initial W_h: auto is orthogonal", "auto", ("auto", "orthogonal", "identity_g", "identity"))
+    noise: float | None = option("standard deviation of the noise on h0; None is 0", None, kind=float)
+    length: int = option("characters in a segment; all but the first are predicted")
+
+    @property
+    def title(self):
+        return f"{self.task} ({self.data}) {self.model}"
+
+    def resolved(self):
+        changes = {}
+        if (self.task, self.data) == ("text8", "auto"):
+            changes["data"] = text8_part()
+        if self.init == "auto":
+            changes["init"] = "orthogonal"
+        if self.noise is None:
+            changes["noise"] = 0.0
+        return replace(self, **changes)
+
+    def check_values(self):
+        super().check_values()
+        if self.data not in DATA[self.task]:
+            raise ValueError(f"data: expected one of {', '.join(DATA[self.task])} for {self.task}, got {self.data!r}")
+        if self.length < 2:
+            raise ValueError(f"length: expected at least 2, got {self.length}; the first character is not predicted")
+
+    def load_data(self, recorded=None):
+        """The text as a `minibn.data.Corpus`; its symbols and its SHA-256 are what is recorded."""
+        if self.task == "ptb":
+            corpus = load_ptb(self.length, self.data)
+        elif self.task == "text8":
+            corpus = load_text8(self.length, self.data)
+        else:
+            corpus = load_stdlib(self.length)
+        if recorded and str(recorded["text_sha256"]) != corpus.recorded["text_sha256"]:
+            raise ValueError(
+                f"{corpus.title}: the run was made on another text, SHA-256 {recorded['text_sha256']}, this one has "
+                f"{corpus.recorded['text_sha256']}; it differs between versions of Python, so use the run's"
+            )
+        return corpus
+
+    def data_checksums(self):
+        corpus = self.load_data()
+        return {corpus.title: corpus.recorded["text_sha256"]}
+
+    def _input_size(self, recorded):
+        return len(str(recorded["symbols"]))
+
+    def _add_output(self, cell, rng, recorded):
+        return LanguageModel(cell, str(recorded["symbols"]), rng=rng)
+
+    def build_optimizer(self, model):
+        return Adam(model.params, self.learning_rate)
+
+    def measures(self, score):
+        """The loss in nats; outside of it always bits per character."""
+        return {"loss": score.loss, "bits_per_character": score.bits, "error_rate": 1 - score.accuracy}
+
+    def summary(self, measures):
+        bits, errors = measures["bits_per_character"], measures["error_rate"]
+        return f"{bits:.4f} bits per character, {100 * errors:.2f} % of the characters wrong"
