@@ -606,7 +606,7 @@ def check_batch_norm_totals(kind, method="complex"):
     return require_gradients(f"batch_norm totals ({kind})", analytic, numeric, TOLERANCE[method])
 
 
-# Layers and the model, in smaller sizes: their checks are many
+# Layers and the models, in smaller sizes: their checks are many
 
 T_LAYER, N_LAYER, D_LAYER, H_LAYER = 3, 7, 5, 2
 
@@ -682,15 +682,25 @@ def check_layer(layer, masked=False, population=False, given_state=False, intege
     return check(title, forward, backward, inputs, method, zero)
 
 
-def check_model(layer="BNLSTM", masked=False, population=False, noise=False, integer=False, method="complex"):
-    """loss_and_grads of a classifier against its loss, which goes another way (in pieces, without a cache)."""
+MODELS = {
+    "classifier": lambda cell, rng: minibn.SequenceClassifier(cell, K, rng=rng),
+    "language model": lambda cell, rng: minibn.LanguageModel(cell, D_LAYER, rng=rng),
+}
+
+
+def check_model(layer="BNLSTM", masked=False, population=False, noise=False, integer=False, method="complex",
+                kind="classifier"):
+    """loss_and_grads of a model against its loss, which goes another way (in pieces, without a cache)."""
     rng = np.random.default_rng(18)
     cell = make_cell(layer, rng)
-    model = minibn.SequenceClassifier(cell, K, rng=rng)
-    model.params["b_y"] = normal(rng, K)
+    model = MODELS[kind](cell, rng)
+    model.params["b_y"] = normal(rng, model.classes)
     mask = mask_for(T_LAYER, N_LAYER).astype(float) if masked else None
     statistics = population_for(cell, rng) if population and cell.terms else None
-    x, y = input_for(rng, T_LAYER, integer, mask), rng.integers(0, K, N_LAYER)
+    x = input_for(rng, T_LAYER, integer, mask)
+    y = rng.integers(0, model.classes, N_LAYER if model.label_axes == "N" else (T_LAYER, N_LAYER))
+    if masked and y.ndim == 2:
+        y[mask == 0] = -1000                 # unreadable, like x
     drawn = normal(rng, N_LAYER, H_LAYER) if noise else None
 
     def forward(**values):
@@ -708,7 +718,7 @@ def check_model(layer="BNLSTM", masked=False, population=False, noise=False, int
         assert set(grads) <= set(model.params)
         return {name: dloss * value for name, value in grads.items()}
 
-    title = f"classifier on {layer} (masked={masked}, population={population}, noise={noise}, integer={integer})"
+    title = f"{kind} on {layer} (masked={masked}, population={population}, noise={noise}, integer={integer})"
     zero = [f"cell.{name}" for name in zero_gradients(cell, mask, statistics)]
     return check(title, forward, backward, dict(model.params), method, zero)
 

@@ -30,8 +30,9 @@ MUTANT_CHECKS = {
     "layer LSTM": partial(check_layer, "LSTM"),
     "layer LSTM, masked": partial(check_layer, "LSTM", masked=True),
     "layer RNN": partial(check_layer, "RNN"),
-    "model": partial(check_model, "BNLSTM", masked=True),
-    "model, noise": partial(check_model, "BNLSTM", masked=True, noise=True),
+    "classifier": partial(check_model, "BNLSTM", masked=True),
+    "classifier, noise": partial(check_model, "BNLSTM", masked=True, noise=True),
+    "language model": partial(check_model, "BNLSTM", masked=True, integer=True, kind="language model"),
 }
 
 
@@ -483,27 +484,49 @@ LAYERS = [
     ),
 ]
 
-MODEL = _rows(
-    "minibn.models.sequence_classifier", "SequenceClassifier.loss_and_grads", "model",
-    ("dh[-1] = dh_T", "dh[0] = dh_T", "loss at the first step", "cell.b"),
-    ("dh[-1] = dh_T", "dh[:] = dh_T", "loss at every step", "cell.b"),
-    ('dh_T, dW_y, db_y = affine_backward(dlogits, h[-1], self._own["W_y"])',
-     'dh_T, dW_y, db_y = affine_backward(dlogits, h[0], self._own["W_y"])', "W_y sees the first step", "W_y"),
-    ("dlogits = softmax_cross_entropy_backward(loss_cache)",
-     "dlogits = softmax_cross_entropy_backward(loss_cache) * len(y)", "mean is a sum", "b_y"),
-    *_edits(
-        "grads[name] = grads[name].sum(axis=0)",
-        (".sum", ".mean", "sum of the noisy state is a mean", "cell.h0", "model, noise"),
-        (".sum(axis=0)", "[0]", "one example instead of the batch", "cell.c0", "model, noise"),
-        (".sum(axis=0)", "", "noisy state not summed over the batch", "cell.h0", "model, noise"),
+MODELS = [
+    *_rows(
+        "minibn.models.base", "RecurrentModel.loss_and_grads", "classifier",
+        *_edits(
+            'dstates, dW_y, db_y = affine_backward(dlogits, states, self._own["W_y"])',
+            (" states,", " h[0],", "W_y sees the first step", "W_y"),
+            (" states,", " states[::-1],", "W_y sees the steps in reverse", "W_y", "language model"),
+        ),
+        ("dlogits = softmax_cross_entropy_backward(loss_cache)",
+         "dlogits = softmax_cross_entropy_backward(loss_cache) * len(y)", "mean is a sum", "b_y"),
+        ("dlogits = softmax_cross_entropy_backward(loss_cache)",
+         "dlogits = softmax_cross_entropy_backward(loss_cache) * len(y)", "mean over time is a sum", "b_y",
+         "language model"),
+        *_edits(
+            "grads[name] = grads[name].sum(axis=0)",
+            (".sum", ".mean", "sum of the noisy state is a mean", "cell.h0", "classifier, noise"),
+            (".sum(axis=0)", "[0]", "one example instead of the batch", "cell.c0", "classifier, noise"),
+            (".sum(axis=0)", "", "noisy state not summed over the batch", "cell.h0", "classifier, noise"),
+        ),
+        ("if state is not None:", "if state is None:", "learned and noisy states exchanged", "cell.h0"),
+        *_edits(
+            'return loss, {**{f"cell.{name}": value for name, value in grads.items()}, "W_y": dW_y, "b_y": db_y}',
+            (', "b_y": db_y', "", "b_y left out", "b_y"),
+            ('"W_y": dW_y, ', "", "W_y left out", "W_y", "language model"),
+        ),
     ),
-    ("if state is not None:", "if state is None:", "learned and noisy states exchanged", "cell.h0"),
-    ('return loss, {**{f"cell.{name}": value for name, value in grads.items()}, "W_y": dW_y, "b_y": db_y}',
-     'return loss, {**{f"cell.{name}": value for name, value in grads.items()}, "W_y": dW_y}', "b_y left out", "b_y"),
-)
+    *_rows(
+        "minibn.models.sequence_classifier", "SequenceClassifier._read_backward", "classifier",
+        ("dh[-1] = dstates", "dh[0] = dstates", "loss at the first step", "cell.b"),
+        ("dh[-1] = dstates", "dh[:] = dstates", "loss at every step", "cell.b"),
+        ("dh[-1] = dstates", "dh[-1] = 0 * dstates", "loss does not reach the cell", "cell.W_x"),
+    ),
+    *_rows(
+        "minibn.models.language_model", "LanguageModel._read_backward", "language model",
+        ("return dstates", "return dstates[::-1]", "time reversed", "cell.W_h"),
+        ("return dstates", "return dstates * (array_module(h).arange(len(h)) == len(h) - 1)[:, None, None]",
+         "loss at the last step only", "cell.b"),
+        ("return dstates", "return 0 * dstates", "loss does not reach the cell", "cell.W_x"),
+    ),
+]
 
 MUTANTS = [
-    *BATCH_NORM, *ACTIVATIONS, *RNN, *BN_RNN, *LSTM, *BN_LSTM, *RECURRENCE, *INPUT_TERM, *OUTPUT, *LAYERS, *MODEL,
+    *BATCH_NORM, *ACTIVATIONS, *RNN, *BN_RNN, *LSTM, *BN_LSTM, *RECURRENCE, *INPUT_TERM, *OUTPUT, *LAYERS, *MODELS,
 ]
 
 

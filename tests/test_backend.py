@@ -185,6 +185,63 @@ RULES = {
 }
 
 
+@pytest.mark.parametrize("population", [False, True], ids=["batch", "population"])
+@pytest.mark.parametrize("masked", [False, True], ids=["full", "masked"])
+@pytest.mark.parametrize("name", FIVE)
+def test_language_models_are_bit_equal_and_wait_for_nothing(cupy, name, masked, population):
+    model = make_language_model(name)
+    for dtype in (np.int64, np.uint8):
+        arguments, y = language_arguments(model, masked, population, dtype)
+        expected = {**run_model(model, arguments, y), **totals_of(model, arguments, y)}
+        on_device = minibn.to_device((model, arguments, y), "cuda")
+        with strict_cupy.counting(cupy) as counts:
+            results = {**run_model(*on_device), **totals_of(*on_device)}
+        assert_nothing_crossed(counts)
+        assert_same_bits(results, expected, cupy)
+        assert results["total loss"].shape == results["correct"].shape == ()
+
+
+def make_language_model(name):
+    return minibn.LanguageModel(make_cell(name), "abc", rng=2)
+
+
+def language_arguments(model, masked, population, dtype=np.int64, steps=T):
+    rng = np.random.default_rng(6)
+    x, y = rng.integers(0, D, (2, steps, N)).astype(dtype)
+    arguments = {"x": x, "initial_noise": rng.normal(size=(N, H))}
+    if masked:
+        arguments["mask"] = make_mask(steps)
+    if population:
+        arguments["statistics"] = make_statistics(model.cell)
+    return arguments, y
+
+
+def totals_of(model, arguments, y):
+    return dict(zip(("total loss", "correct"), model.totals(**arguments, y=y, piece_steps=2), strict=True))
+
+
+def test_totals_of_a_classifier_are_bit_equal_and_wait_for_nothing(cupy):
+    model = make_model("BNLSTM")
+    arguments, y = model_arguments(model, masked=True, population=True, noise=True)
+    expected = totals_of(model, arguments, y)
+    on_device = minibn.to_device((model, arguments, y), "cuda")
+    with strict_cupy.counting(cupy) as counts:
+        results = totals_of(*on_device)
+    assert_nothing_crossed(counts)
+    assert_same_bits(results, expected, cupy)
+
+
+def test_a_text_is_sampled_alike_on_the_device(cupy):
+    model = make_language_model("BNLSTM")
+    statistics, prompt = make_statistics(model.cell), np.array([0, 2, 1])
+    expected = model.sample(prompt, 12, rng=0, statistics=statistics)
+    there, known = minibn.to_device((model, statistics), "cuda")
+    for given in (prompt, minibn.to_device(prompt, "cuda")):
+        symbols = there.sample(given, 12, rng=0, statistics=known)
+        assert isinstance(symbols, np.ndarray)
+        np.testing.assert_array_equal(symbols, expected)
+
+
 def train(model, rule, arguments, y, steps=3):
     """A few steps with clipping, and the optimizer's memory at the end."""
     optimizer = RULES[rule](model.params)
@@ -320,6 +377,28 @@ def test_operations_per_step(cupy, name, masked):
     assert (per_step <= np.array(MEASURED[name, masked]) + ALLOWANCE).all(), per_step
     # What does not grow with T (the product with W_x, stacking, sums over the batch): 4 were measured.
     assert (eight - 8 * per_step <= 4 + ALLOWANCE).all(), eight - 8 * per_step
+
+
+@pytest.mark.parametrize("masked", [False, True], ids=["full", "masked"])
+@pytest.mark.parametrize("make", [make_model, make_language_model])
+def test_a_models_operations_beside_its_cells(cupy, make, masked):
+    """The softmax is one matter for all steps: a model adds the same few operations to its cell, whatever T is."""
+    added = []
+    for steps in (8, 16):
+        model = make("LSTM")
+        arguments, y = language_arguments(model, masked, False, steps=steps)
+        y = y if type(model) is minibn.LanguageModel else y[0]
+        model, arguments, y = minibn.to_device((model, arguments, y), "cuda")
+        with strict_cupy.counting(cupy) as whole:
+            model.loss_and_grads(**arguments, y=y)
+        state = model._noisy_state(arguments["x"], arguments.pop("initial_noise"))
+        with strict_cupy.counting(cupy) as cell:
+            h, cache = model.cell.forward(**arguments, initial_state=state)
+            model.cell.backward(h, cache)
+        added.append(whole.operations - cell.operations)
+    assert added[0] == added[1]
+    # 25 for the classifier, 23 and with a mask 31 for the language model: the softmax, its mean, and their backward.
+    assert added[0] <= (31 if masked and make is make_language_model else 25) + ALLOWANCE
 
 
 # ---- NumPy and CuPy mixed ----

@@ -75,9 +75,10 @@ MODEL_CASES = [
 ]
 
 
+@pytest.mark.parametrize("kind", checks.MODELS)
 @pytest.mark.parametrize("layer, masked, population, noise, integer", MODEL_CASES)
-def test_classifier(layer, masked, population, noise, integer):
-    checks.check_model(layer, masked, population, noise, integer)
+def test_models(layer, masked, population, noise, integer, kind):
+    checks.check_model(layer, masked, population, noise, integer, kind=kind)
 
 
 # Batch norm of very few examples: relative errors mean nothing there

@@ -22,7 +22,7 @@ from minibn.gradcheck import (
 )
 from minibn.gradcheck.diagnose import blame_rounding
 from minibn.layers import BNLSTM, BNRNN, LSTM, RNN
-from minibn.models import SequenceClassifier
+from minibn.models import LanguageModel, SequenceClassifier
 
 EPS = 1e-5
 
@@ -487,7 +487,8 @@ def test_every_cell_passes_in_every_way_it_can_be_called(standard_reports):
     assert {entry.tolerance for report in standard_reports for entry in report.entries} == {1e-10, 1e-6}
     titles = " ".join(report.title for report in standard_reports)
     for word in ("RNN:", "BNRNN:", "BNRNNTwoTerm:", "LSTM:", "beta_c", "BNLSTM:", "per sequence", "masked", "integer",
-                 "given statistics", "given states", "one step", "classifier", "central"):
+                 "given statistics", "given states", "one step", "classifier", "language model",
+                 "central"):
         assert word in titles
 
 
@@ -561,6 +562,11 @@ def test_a_model_is_checked_through_its_loss(rng):
         assert report.ok, report
         assert [entry.name for entry in report.entries] == list(model.params)
     assert "SequenceClassifier of BNLSTM: T=4 N=6 D=3 H=4, batch statistics" in str(report)
+    text = rng.permuted(np.arange(4 * 6).reshape(4, 6) % 3, axis=1)
+    report = check_gradients(LanguageModel(BNLSTM(3, 4, rng=0), "abc", rng=0), text)
+    assert report.ok, report
+    assert [entry.name for entry in report.entries] == list(model.params)
+    assert "LanguageModel of BNLSTM: T=4 N=6 H=4, integer x, batch statistics" in str(report)
 
 
 def test_device_arrays_are_checked_where_they_are(monkeypatch, rng, tanh_inputs):

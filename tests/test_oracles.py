@@ -18,7 +18,7 @@ import pytest
 from minibn.exchange import to_torch
 from minibn.gradcheck import gradient_error
 from minibn.layers import BNLSTM, BNRNN, LSTM, RNN, BNRNNTwoTerm
-from minibn.models import SequenceClassifier
+from minibn.models import LanguageModel, SequenceClassifier
 from minibn.statistics import PopulationStatistics, Statistics
 
 pytestmark = pytest.mark.oracle
@@ -345,3 +345,91 @@ def test_torch_bn_lstm_classifier_with_the_learned_states(torch, input_statistic
     # dh0 is truly zero through batch statistics, with noise or without; the others have a size to be measured by.
     compare(our_loss, grads, loss.item(), numpy_gradients(tensors), TORCH, leave_out={"cell.h0"})
     assert np.all(np.abs(grads["cell.h0"]) <= ROUNDING * np.abs(h_0.grad.numpy()).sum(axis=0))
+
+
+# The language model: the same cells, with a softmax at every step, on symbols.
+
+
+def random_text(rng, T, N, K):
+    """Symbols and what follows them, with repetitions; no step at which all examples have the same symbol."""
+    return rng.permuted(np.arange(T * N).reshape(T, N) % K, axis=1), rng.integers(K, size=(T, N))
+
+
+def random_language_model(cls, K, H, **settings):
+    model = LanguageModel(random_cell(cls, K, H, **settings), K, rng=0)
+    rng = np.random.default_rng(4)
+    model.params["W_y"], model.params["b_y"] = rng.standard_normal((H, K)), rng.standard_normal(K)
+    return model
+
+
+@pytest.mark.parametrize("name, statistics, masked", CASES)
+def test_autograd_language_model(anp, name, statistics, masked):
+    import autograd
+
+    T, N, K, H = 7, 6, 5, 4
+    cls, settings = CELLS[name]
+    model = random_language_model(cls, K, H, **settings)
+    cell, rng = model.cell, np.random.default_rng(3)
+    x, y = random_text(rng, T, N, K)
+    noise = rng.standard_normal((N, H))
+    mask = ragged_mask(T, N) if masked else np.ones((T, N), bool)
+    population = random_population(cell, T - 2) if statistics == "population" else None
+
+    def loss(tensors):
+        p = {key.removeprefix("cell."): value for key, value in tensors.items()}
+        start = [p["h0"] + noise, *(p[key] + np.zeros((N, 1)) for key in cell.state_names[1:])]
+        h = autograd_forward(anp, cell, p, np.eye(K)[x], start, mask, population)
+        z = anp.dot(h, p["W_y"]) + p["b_y"]
+        each = anp.log(anp.sum(anp.exp(z), axis=2)) - anp.sum(z * np.eye(K)[y], axis=2)      # (T, N)
+        return anp.sum(each * mask) / mask.sum()
+
+    oracle = loss(dict(model.params)), autograd.grad(loss)(dict(model.params))
+    unread = np.where(mask, x, -1), np.where(mask, y, -1)
+    ours = model.loss_and_grads(*unread, mask if masked else None, population, noise)
+    # dh0 is truly zero through batch statistics while all are live at the first step.
+    zero = {"cell.h0"} if cls.terms and population is None and not masked else set()
+    compare(*ours, *oracle, AUTOGRAD, leave_out=zero)
+
+
+@pytest.mark.parametrize("cls", [RNN, LSTM])
+@pytest.mark.parametrize("masked", [False, True])
+def test_torch_language_model_of_converted_modules(torch, cls, masked):
+    T, N, K, H = 25, 6, 7, 5
+    model = random_language_model(cls, K, H)
+    rng = np.random.default_rng(3)
+    x, y = random_text(rng, T, N, K)
+    mask = np.arange(T)[:, None] < np.array([25, 20, 3, 25, 11, 1]) if masked else None
+    module, linear = to_torch(model.cell), torch.nn.Linear(H, K, dtype=torch.float64)
+    with torch.no_grad():
+        linear.weight.copy_(torch.tensor(model.params["W_y"].T))
+        linear.bias.copy_(torch.tensor(model.params["b_y"]))
+    learned = leaves(torch, **{name: model.cell.params[name] for name in model.cell.state_names})
+    h, _ = module(torch.tensor(np.eye(K)[x]), module_states({name: v.expand(N, H) for name, v in learned.items()}))
+    targets = torch.tensor(y if mask is None else np.where(mask, y, -100))                   # PyTorch's padding
+    loss = torch.nn.functional.cross_entropy(linear(h).reshape(T * N, K), targets.reshape(T * N))
+    loss.backward()
+    oracle = {f"cell.{name}": value for name, value in
+              {**module_gradients(module), **numpy_gradients(learned)}.items()}
+    oracle |= {"W_y": linear.weight.grad.numpy().T, "b_y": linear.bias.grad.numpy()}
+    our_loss, grads = model.loss_and_grads(x, y, mask)
+    compare(our_loss, grads, loss.item(), oracle, TORCH)
+
+
+@pytest.mark.parametrize("statistics", ["batch", "population"])
+def test_torch_bn_lstm_language_model(torch, statistics):
+    T, N, K, H = 20, 7, 6, 5
+    model = random_language_model(BNLSTM, K, H)
+    rng = np.random.default_rng(3)
+    x, y = random_text(rng, T, N, K)
+    noise = rng.standard_normal((N, H))
+    population = random_population(model.cell, 1) if statistics == "population" else None
+    tensors = leaves(torch, **model.params)
+    p = {name.removeprefix("cell."): value for name, value in tensors.items()}
+    h = torch_bn_lstm(torch, model.cell, p, torch.tensor(np.eye(K)[x]), p["h0"] + torch.tensor(noise),
+                      p["c0"].expand(N, H), population)
+    z = h @ p["W_y"] + p["b_y"]
+    loss = torch.nn.functional.cross_entropy(z.permute(0, 2, 1), torch.tensor(y))            # (T, K, N), (T, N)
+    loss.backward()
+    our_loss, grads = model.loss_and_grads(x, y, statistics=population, initial_noise=noise)
+    zero = {"cell.h0"} if population is None else set()
+    compare(our_loss, grads, loss.item(), numpy_gradients(tensors), TORCH, leave_out=zero)

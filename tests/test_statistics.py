@@ -391,3 +391,30 @@ def test_a_piece_is_never_shorter_than_a_step(monkeypatch):
     monkeypatch.setattr(minibn.layers.base, "PIECE_ELEMENTS", 1)
     cell, x = make_cell(minibn.BNRNN), normal(np.random.default_rng(17), 3, 5, D)
     assert [h.shape for h, _ in cell.forward_in_pieces(x)] == [(1, 5, H)] * 3
+
+
+def test_the_length_of_the_pieces_can_be_given():
+    x = normal(np.random.default_rng(18), 5, 6, D)
+    h, cache = make_cell().forward(x)
+    population = PopulationStatistics(cache.statistics(make_cell().terms))
+
+    def lengths(cell, **arguments):
+        return [len(h) for h, _ in cell.forward_in_pieces(x, **arguments)]
+
+    per_sequence = make_cell(input_statistics="sequence")
+    of_sequence = PopulationStatistics({**population, "x": Statistics(*(v[:1] for v in population["x"]))})
+    for cell, arguments in ((make_cell(), {}), (make_cell(), {"statistics": population}),
+                            (per_sequence, {"statistics": of_sequence})):
+        assert lengths(cell, piece_steps=2, **arguments) == [2, 2, 1]
+        assert lengths(cell, piece_steps=1, **arguments) == [1] * 5
+        assert lengths(cell, piece_steps=99, **arguments) == lengths(cell, **arguments) == [5]
+    assert lengths(per_sequence, piece_steps=2) == [5]                # its statistics are of the whole sequence
+
+
+def test_a_piece_has_no_more_steps_than_fit_whatever_its_width(monkeypatch):
+    monkeypatch.setattr(minibn.layers.base, "PIECE_STEPS", 3)
+    x = normal(np.random.default_rng(19), 8, 6, D)
+    assert [len(h) for h, _ in make_cell().forward_in_pieces(x)] == [3, 3, 2]
+    wide = minibn.RNN(100, 2, rng=0)                                  # x is wider than anything in the cell
+    monkeypatch.setattr(minibn.layers.base, "PIECE_ELEMENTS", 2 * 6 * 100)
+    assert [len(h) for h, _ in wide.forward_in_pieces(np.zeros((5, 6, 100)))] == [2, 2, 1]

@@ -5,7 +5,7 @@ import numpy as np
 from minibn.errors import check_choice
 from minibn.gradcheck.layers import check_gradients
 from minibn.layers import BNLSTM, BNRNN, LSTM, RNN, BNRNNTwoTerm
-from minibn.models import SequenceClassifier
+from minibn.models import LanguageModel, SequenceClassifier
 from minibn.statistics import PopulationStatistics, Statistics
 
 T, N, D, H, CLASSES = 5, 6, 3, 4, 7   # all different: a mixed-up axis must not fit
@@ -98,6 +98,9 @@ def _check_cell(label, cell, seed):
     noise = 0.1 * rng.standard_normal((N, H))
     yield check_gradients(model, **cases["masked"], initial_noise=noise, seed=seed,
                           title=f"{label}: classifier, masked, noise on h0")
+    model = LanguageModel(cell, D, rng=0)
+    yield check_gradients(model, **cases["masked, integer x"], initial_noise=noise, seed=seed,
+                          title=f"{label}: language model, masked, noise on h0")
 
 
 def _draw_mask(rng):

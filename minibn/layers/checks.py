@@ -39,6 +39,9 @@ def check_input(layer, x, mask):
             raise TypeError(f"x: expected (T, N, D={layer.input_size}), or integers (T, N), got {x.dtype} of shape "
                             f"{x.shape}; a single feature is x[..., None]")
         check_array("x", x, "T N", kinds="iu")
+    elif getattr(x, "ndim", None) == 1 and x.dtype.kind in "iu":
+        raise ValueError(f"x: expected integers (T, N), or (T, N, D={layer.input_size}), got {x.dtype} of shape "
+                         f"{x.shape}; a single sequence is x[:, None]")
     else:
         check_array("x", x, "T N D", D=layer.input_size)
         check_same_dtype(layer.dtype, x=x)
