@@ -20,7 +20,6 @@ from minibn.training import (
     make_config,
     read_metrics,
     sample_text,
-    train,
     validation,
 )
 from minibn.training.checkpoints import read_checkpoint
@@ -220,7 +219,8 @@ def test_segments_of_any_length(finished):
     x, y = tiny_run.few_lines(TEXT_CONFIG).test.with_length(20).batch([0, 20, 40, 60])
     loss = float(model.loss(x, y, statistics=statistics))                       # 7 rows of statistics, 19 steps
     assert results["Moby Dick, held-out text, length 20"].loss == pytest.approx(loss, rel=1e-6)
-    assert evaluate_run(finished, "averaged", lengths=[20]) != {"Moby Dick, held-out text, length 20": list(results.values())[1]}
+    [averaged] = evaluate_run(finished, "averaged", lengths=[20]).values()
+    assert averaged.loss != results["Moby Dick, held-out text, length 20"].loss
 
 
 def test_the_whole_text_as_one_sequence(finished):
@@ -285,7 +285,8 @@ def test_the_commands(tmp_path, capsys):
     assert config["config"]["length"] == 8 and config["made_with"]["data_sha256"] == {"Moby Dick": "0" * 64}
     assert main(["evaluate", folder, "--length", "4", "10"]) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert lines[0].startswith("Moby Dick, held-out text, length 4: ") and lines[1].endswith("right), population statistics")
+    assert lines[0].startswith("Moby Dick, held-out text, length 4: ")
+    assert lines[1].endswith("right), population statistics")
     assert main(["evaluate", folder, "--whole"]) == 0
     assert capsys.readouterr().out.startswith("Moby Dick, held-out text, one sequence: ")
     assert main(["sample", folder, "--prompt", "Call", "--length", "9"]) == 0

@@ -135,7 +135,8 @@ class _Training:
         self.progress.iteration += 1
         iteration = self.progress.iteration
         x, y = to_device(self.batch(iteration), config.device)
-        noise = normal((x.shape[1], config.hidden), config.noise, config.dtype, config.seed, "training noise", iteration)
+        shape = (x.shape[1], config.hidden)
+        noise = normal(shape, config.noise, config.dtype, config.seed, "training noise", iteration)
         loss, grads = self.model.loss_and_grads(x, y, initial_noise=to_device(noise, config.device))
         grads, norm = clip_by_global_norm(grads, config.clip)
         self.optimizer.step(grads)

@@ -205,7 +205,8 @@ def resumed_config(folder, **options):
         What the user asked for explicitly; it must agree with the run.
     """
     recorded, _ = read_config(folder)
-    check_same_config(recorded, replace(recorded, task=options.get("task", recorded.task)))   # others have other options
+    # First the task alone: other tasks have other options.
+    check_same_config(recorded, replace(recorded, task=options.get("task", recorded.task)))
     asked = replace(recorded, **options).resolved()
     check_same_config(recorded, asked)
     return make_config(**asked.to_dict())
