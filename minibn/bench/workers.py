@@ -8,7 +8,7 @@ from multiprocessing import get_context
 
 from minibn.bench.entrants import build
 from minibn.bench.memory import resident_bytes
-from minibn.training.runs import THREAD_VARIABLES
+from minibn.training.provenance import THREAD_VARIABLES
 
 
 class LocalWorker:

@@ -9,7 +9,8 @@ from pathlib import Path
 
 from minibn.training import read_metrics
 from minibn.training.display import Display
-from minibn.training.runs import METRICS, THREAD_VARIABLES
+from minibn.training.provenance import THREAD_VARIABLES
+from minibn.training.runs import METRICS
 
 POLL_SECONDS = 0.2
 

@@ -7,23 +7,17 @@
 """
 
 import json
-import os
-import platform
-import shlex
-import subprocess
-import sys
 from dataclasses import dataclass, fields, replace
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
-import minibn
 from minibn.backend import array_module, to_device, to_host
 from minibn.statistics import PopulationStatistics
 from minibn.training.checkpoints import read_checkpoint, write_atomically
 from minibn.training.config import TrainConfig
+from minibn.training.provenance import made_with
 from minibn.training.tasks import make_config
 from minibn.training.validation import Score
 
@@ -40,7 +34,6 @@ __all__ = [
 
 CONFIG, METRICS, LAST, BEST = "config.json", "metrics.jsonl", "last.npz", "best.npz"
 OLDER = {"engine": "equations"}     # what runs did whose configuration does not say, having been made before it could
-THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 
 class TrainedModel(NamedTuple):
@@ -132,7 +125,7 @@ def start_run(folder, config):
     folder = Path(folder)
     refuse_existing(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    write_config(folder, config, _made_with(config))
+    write_config(folder, config, made_with(config))
 
 
 def refuse_existing(folder):
@@ -267,43 +260,3 @@ def config_of(path, arrays):
 
 def _under(prefix, arrays):
     return {name.removeprefix(prefix): array for name, array in arrays.items() if name.startswith(prefix)}
-
-
-def _made_with(config):
-    """Circumstances, for the record: nothing reads them back."""
-    return {
-        "minibn": minibn.__version__,
-        "commit": _commit(),
-        "numpy": np.__version__,
-        "python": platform.python_version(),
-        "system": f"{platform.system()} {platform.machine()}",
-        "cpus": os.cpu_count(),
-        "threads": {name: os.environ[name] for name in THREAD_VARIABLES if name in os.environ},
-        "started": datetime.now(UTC).isoformat(timespec="seconds"),
-        "command": shlex.join([_program(), *sys.argv[1:]]),
-        "data_sha256": config.data_checksums(),
-    }
-
-
-def _program():
-    """How this process was started, without the folder that the program lies in."""
-    name = Path(sys.argv[0]).name
-    return "minibn" if name == "__main__.py" else name
-
-
-def _commit():
-    """The commit of the checkout this package lies in, or None: it may be installed without one."""
-    checkout = Path(minibn.__file__).resolve().parent.parent
-    if not (checkout / ".git").exists():
-        return None
-    try:
-        found = subprocess.run(
-            ["git", "-C", str(checkout), "rev-parse", "HEAD"],
-            capture_output=True,
-            text=True,
-            timeout=5,
-            check=True,
-        )
-    except (OSError, subprocess.SubprocessError):
-        return None
-    return found.stdout.strip()
