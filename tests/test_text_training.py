@@ -234,6 +234,10 @@ def test_the_whole_text_as_one_sequence(finished):
     for piece_steps in (1, 7, 10_000):
         [again] = evaluate_whole_text(finished, piece_steps=piece_steps).values()
         assert again.loss == pytest.approx(loss, rel=1e-12)
+    with mock.patch("minibn.training.evaluation.Display") as display:
+        evaluate_whole_text(finished, piece_steps=40)
+    advanced = [call.args[0] for call in display.return_value.advance.call_args_list]
+    assert advanced == [40, 40, 10] and display.call_args.args[2] == 90
     [averaged] = evaluate_whole_text(finished, "averaged").values()
     assert averaged.loss != result.loss
 

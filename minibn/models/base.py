@@ -108,7 +108,7 @@ class RecurrentModel:
                 grads[name] = grads[name].sum(axis=0)                 # (H,)
         return loss, {**{f"cell.{name}": value for name, value in grads.items()}, "W_y": dW_y, "b_y": db_y}
 
-    def totals(self, x, y, mask=None, statistics=None, initial_noise=None, piece_steps=None):
+    def totals(self, x, y, mask=None, statistics=None, initial_noise=None, piece_steps=None, observe=None):
         """The sums over live predictions of cross-entropy, in nats, and of right answers: memory does not grow with T.
 
         Parameters
@@ -117,6 +117,8 @@ class RecurrentModel:
             As in `loss_and_grads`.
         piece_steps : int, optional
             Time steps to run at once, as in the cell's `forward_in_pieces`; it changes no result, only the memory.
+        observe : callable, optional
+            ``observe(steps)`` after each piece, with its number of steps: how far a long text is.
 
         Returns
         -------
@@ -126,7 +128,7 @@ class RecurrentModel:
         self._check_batch(x, y, mask)
         xp, live = array_module(x), self._live(mask)
         loss, correct = xp.zeros((), dtype="float64"), xp.zeros((), dtype="float64")
-        for place, logits in self._logits_in_pieces(x, mask, statistics, initial_noise, piece_steps):
+        for place, logits in self._logits_in_pieces(x, mask, statistics, initial_noise, piece_steps, observe):
             log_p_y, right = score_predictions(logits, y[place], None if live is None else live[place])
             loss -= log_p_y.sum()
             correct += right.sum()
@@ -145,11 +147,17 @@ class RecurrentModel:
         """The batch statistics of every normalized term: term -> Statistics of arrays (T, G)."""
         return self.cell.batch_statistics(x, mask, self._noisy_state(x, initial_noise))
 
-    def _logits_in_pieces(self, x, mask, statistics, initial_noise, piece_steps=None):
+    def _logits_in_pieces(self, x, mask, statistics, initial_noise, piece_steps=None, observe=None):
         """Yield (place of their labels in y, logits), in pieces over time."""
         state = self._noisy_state(x, initial_noise)
-        pieces = self.cell.forward_in_pieces(x, mask, state, statistics, piece_steps)
-        for place, states in self._read_forward(h for h, _ in pieces):
+
+        def hidden_states():
+            for h, _ in self.cell.forward_in_pieces(x, mask, state, statistics, piece_steps):
+                yield h                                                                      # (steps, N, H)
+                if observe is not None:
+                    observe(len(h))
+
+        for place, states in self._read_forward(hidden_states()):
             yield place, affine_forward(states, self._own["W_y"], self._own["b_y"])
 
     def _read_forward(self, pieces):

@@ -31,10 +31,10 @@ class Display:
 
             self.bar = tqdm(total=total, initial=done, desc=title, unit="it", dynamic_ncols=True)
 
-    def advance(self):
-        """One more iteration."""
+    def advance(self, steps=1):
+        """So many more iterations."""
         if self.bar is not None:
-            self.bar.update()
+            self.bar.update(steps)
 
     def note(self, text):
         """What is going on, beside the bar."""

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from minibn.backend import to_device
 from minibn.training.checkpoints import read_checkpoint, write_checkpoint
+from minibn.training.display import Display
 from minibn.training.metrics import MetricsFile
 from minibn.training.runs import BEST, METRICS, load_best, pack_model, pack_statistics
 from minibn.training.texts import TextConfig
@@ -50,7 +51,7 @@ def evaluate_run(folder, statistics="population", batch_size=None, device=None, 
     }
 
 
-def evaluate_whole_text(folder, statistics="population", device=None, piece_steps=None):
+def evaluate_whole_text(folder, statistics="population", device=None, piece_steps=None, progress="auto"):
     """Score of a run's best model on the whole test text as one sequence, batch 1 (Table 2 of the paper).
 
     Streams over time in bounded memory, and in float64: rounding adds up over hundreds of thousands of steps.
@@ -63,6 +64,8 @@ def evaluate_whole_text(folder, statistics="population", device=None, piece_step
         Beyond the segments' length the last step's are repeated. A batch of one has none of its own.
     piece_steps : int, optional
         Steps at a time. It changes no result, only memory and time.
+    progress : {"auto", "bar", "lines", "none"}
+        What to show on stderr.
 
     Returns
     -------
@@ -76,7 +79,11 @@ def evaluate_whole_text(folder, statistics="population", device=None, piece_step
         raise ValueError(f"{folder}: expected a run on text, got one on images; leave --whole out")
     model = best.model.map_params(lambda param: param.astype("float64"))
     x, y = to_device(data.test.whole(), best.config.device)
-    loss, correct = model.totals(x, y, statistics=given, piece_steps=piece_steps)
+    display = Display(progress, 0, len(x), best.config.title)
+    try:
+        loss, correct = model.totals(x, y, statistics=given, piece_steps=piece_steps, observe=display.advance)
+    finally:
+        display.close()
     return {f"{data.test_name}, one sequence": Score(float(loss) / y.size, int(correct), y.size)}
 
 
