@@ -622,11 +622,12 @@ LAYERS = {
 }
 
 
-def make_cell(layer, rng):
+def make_cell(layer, rng, D=D_LAYER, engine="equations"):
     """A cell with random, non-zero parameters: zeros would hide what multiplies them."""
     cls, settings = LAYERS[layer]
-    cell = cls(D_LAYER, H_LAYER, rng=rng, eps=EPS, **settings) if cls.terms else \
-        cls(D_LAYER, H_LAYER, rng=rng, **settings)
+    if cls.terms:
+        settings = {**settings, "eps": EPS}
+    cell = cls(D, H_LAYER, rng=rng, engine=engine, **settings)
     cell.params = {name: positive(rng, *value.shape) if name.startswith("gamma") else normal(rng, *value.shape)
                    for name, value in cell.params.items()}
     return cell
@@ -645,22 +646,22 @@ def zero_gradients(cell, mask, statistics):
     return ("h0",) if cell.terms and mask is None and statistics is None else ()
 
 
-def input_for(rng, steps, integer, mask):
+def input_for(rng, steps, integer, mask, D=D_LAYER):
     """Input with something unreadable at the padded steps."""
-    x = rng.integers(0, D_LAYER, (steps, N_LAYER)) if integer else normal(rng, steps, N_LAYER, D_LAYER)
+    x = rng.integers(0, D, (steps, N_LAYER)) if integer else normal(rng, steps, N_LAYER, D)
     if mask is not None:
         x[mask == 0] = -1000 if integer else np.nan
     return x
 
 
 def check_layer(layer, masked=False, population=False, given_state=False, integer=False, steps=T_LAYER,
-                mask=None, method="complex"):
+                mask=None, method="complex", D=D_LAYER, engine="equations"):
     """x and every parameter of a layer; the initial state learned, or given for each example."""
     rng = np.random.default_rng(17)
-    cell = make_cell(layer, rng)
+    cell = make_cell(layer, rng, D, engine)
     mask = mask_for(steps, N_LAYER) if masked and mask is None else mask
     statistics = population_for(cell, rng) if population and cell.terms else None
-    x = input_for(rng, steps, integer, mask)
+    x = input_for(rng, steps, integer, mask, D)
     inputs = {**({} if integer else {"x": x}), **cell.params}
     if given_state:
         inputs.update({name: normal(rng, N_LAYER, H_LAYER) for name in cell.state_names})

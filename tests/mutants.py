@@ -15,11 +15,22 @@ import textwrap
 from functools import partial
 from importlib import import_module
 from typing import NamedTuple
+from unittest.mock import patch
 
 import equation_checks
 from equation_checks import CHECKS, GradientMismatch, check_layer, check_model
 
+from minibn.kernels import CELLS, look_up
+from minibn.kernels.input_term import WIDE
+
 LEAST_ERROR = 1e-4      # a million times the tolerance: killed because it is wrong, not because it rounds otherwise
+
+
+def check_row_by_row(layer):
+    """Integer input whose table is not small, as the kernels see it."""
+    with patch.object(look_up, "SMALL", 0):
+        return check_layer(layer, integer=True, engine="kernels")
+
 
 MUTANT_CHECKS = {
     **CHECKS,
@@ -30,6 +41,12 @@ MUTANT_CHECKS = {
     "layer LSTM": partial(check_layer, "LSTM"),
     "layer LSTM, masked": partial(check_layer, "LSTM", masked=True),
     "layer RNN": partial(check_layer, "RNN"),
+    **{f"kernels {layer}{', masked' * masked}{', integer' * integer}":
+       partial(check_layer, layer, masked=masked, integer=integer, given_state=True, engine="kernels")
+       for layer in ("BNRNN", "BNLSTM", "BNLSTM per sequence", "LSTM") for masked in (False, True)
+       for integer in (False, True)},
+    "kernels BNLSTM, wide": partial(check_layer, "BNLSTM", masked=True, D=WIDE, engine="kernels"),
+    "kernels LSTM, row by row": partial(check_row_by_row, "LSTM"),
     "classifier": partial(check_model, "BNLSTM", masked=True),
     "classifier, noise": partial(check_model, "BNLSTM", masked=True, noise=True),
     "language model": partial(check_model, "BNLSTM", masked=True, integer=True, kind="language model"),
@@ -525,8 +542,101 @@ MODELS = [
     ),
 ]
 
+INTEGER = "kernels BNLSTM, masked, integer"
+WHOLE = "kernels BNLSTM per sequence, masked, integer"
+
+KERNELS = [                             # their input terms; what else they do is held against the equations
+    *_rows(
+        "minibn.kernels.input_rows", "RowsBackward.__init__", INTEGER,
+        ("self.m = self.s * np.array(examples.share, dtype)[:, None]", "self.m = self.s / len(examples.ones)",
+         "padding has a share of the mean", "W_x"),
+        *_edits(
+            "self.r = self.m * source.inv_std ** 2",
+            (" ** 2", "", "inverse deviation not squared", "W_x"),
+            ("self.m", "self.s", "share of the variance left out", "W_x"),
+        ),
+    ),
+    *_rows(
+        "minibn.kernels.input_rows", "RowsBackward.collect", INTEGER,
+        ("source.write_again(t, examples, a)", "source.table.take(t, a)", "rows not centred", "gamma_x"),
+        ("np.dot(examples.ones, e, out=self.sums[t])", "np.dot(examples.weight[t], e, out=self.sums[t])",
+         "sum over the batch is a mean", "b"),
+        ("np.multiply(e, self.s[t], out=da)", "np.multiply(e, source.inv_std[t], out=da)", "gamma left out", "W_x"),
+        ("np.multiply(self.r[t], self.e_a[t], out=row)", "row.fill(0)", "through the variance left out", "W_x"),
+        ("np.subtract(da, a, out=da)", "np.add(da, a, out=da)", "sign of the variance's share", "W_x",
+         "kernels BNLSTM, wide"),
+        ("np.multiply(self.m[t], self.sums[t], out=row)", "row.fill(0)", "through the mean left out", "W_x"),
+        ("np.multiply(self.m[t], self.sums[t], out=row)", "row.fill(0)", "through the mean of x left out", "x",
+         "kernels BNLSTM, wide"),
+        ("examples.subtract(t, da, row, out=da)", "np.subtract(da, row, out=da)", "padding subtracts the mean", "W_x"),
+    ),
+    *_rows(
+        "minibn.kernels.input_rows", "RowsBackward.finish", INTEGER,
+        *_edits(
+            'return dx, {"W_x": dW_x, "gamma_x": (self.source.inv_std * self.e_a).sum(axis=0) * self.scale,',
+            ("self.source.inv_std * ", "", "gamma sees no deviation", "gamma_x"),
+        ),
+        ('"b": self.sums.sum(axis=0) * self.scale}', '"b": self.sums.sum(axis=0)}', "scale of b left out", "b"),
+    ),
+    *_rows(
+        "minibn.kernels.input_rows", "ProjectedGradient.collect", "kernels BNLSTM, wide",
+        ("self.input.add(*chunk, self.weights.add(*chunk))", "self.input.add(*chunk, -self.weights.add(*chunk))",
+         "sign of dx", "x"),
+    ),
+    *_rows(
+        "minibn.kernels.input_rows", "LookedUpGradient.collect", INTEGER,
+        ("self.sums.add(t, t + 1, self.drows)", "self.sums.add(0, 1, self.drows)", "symbols of the first step", "W_x"),
+    ),
+    *_rows(
+        "minibn.kernels.input_table", "TableBackward.finish", WHOLE,
+        ("np.multiply(P, self.scale, out=P)", "pass", "scale left out", "W_x"),
+        *_edits(
+            "dW_x = source.gamma * inv_std * (P - w * (db + A * inv_std ** 2 * e_a))",
+            ("db + ", "", "through the mean left out", "W_x"),
+            (" + A * inv_std ** 2 * e_a", "", "through the variance left out", "W_x"),
+            (" ** 2", "", "inverse deviation not squared", "W_x"),
+            ("source.gamma * ", "", "gamma left out", "W_x"),
+        ),
+        ('return None, {"W_x": dW_x, "gamma_x": inv_std[0] * e_a, "b": db}',
+         'return None, {"W_x": dW_x, "gamma_x": e_a, "b": db}', "gamma sees no deviation", "gamma_x"),
+    ),
+    *_rows(
+        "minibn.kernels.look_up", "SymbolSums.add", INTEGER,
+        ("selection.fill(0)", "pass", "the steps before are selected again", "W_x"),
+        ("np.add(self.total, self.product, out=self.total)", "self.total[...] = self.product", "the first step alone",
+         "W_x"),
+        ("symbols = self.x[start:end].ravel()", "symbols = self.x[start:end][::-1].ravel()", "time reversed", "W_x",
+         "kernels LSTM, integer"),
+        ("np.add(total, row, out=total)", "total[...] = row", "the last example alone", "W_x",
+         "kernels LSTM, row by row"),
+    ),
+    *_rows(
+        "minibn.kernels.stacked", "StackedGradient._input_gradient", "kernels LSTM",
+        ('return InputGradient(call.params["W_x"] * self.scale, *call.x.shape[:2])',
+         'return InputGradient(call.params["W_x"], *call.x.shape[:2])', "scale left out", "x"),
+    ),
+    *_rows(
+        "minibn.kernels.stacked", "SplitGradient.finish", "kernels LSTM, masked, integer",
+        ("np.multiply(table, self.scale, out=table)", "pass", "scale of the table left out", "W_x"),
+        ('return None, {"W_h": total, "W_x": table, "b": table.sum(axis=0)}',
+         'return None, {"W_h": total, "W_x": table, "b": table[0]}', "b sees one symbol", "b"),
+    ),
+    *_rows(
+        "minibn.kernels.weight_gradient", "InputGradient.add", "kernels LSTM",
+        ("np.matmul(drows, self.W_x_T, out=self.dx[start:end].reshape(len(drows), -1))",
+         "np.matmul(drows[::-1], self.W_x_T, out=self.dx[start:end].reshape(len(drows), -1))", "rows reversed", "x"),
+    ),
+    *_rows(
+        "minibn.kernels.bn_rnn", "backward", "kernels BNRNN, masked, integer",
+        ("np.multiply(m[t], e_1[t], out=row)", "row.fill(0)", "through the mean of the looked-up left out", "W_x"),
+        ("examples.subtract(t, e, row, out=e)", "np.subtract(e, row, out=e)", "padding subtracts the mean", "W_x"),
+        ("symbols.add(*chunk, e_chunk)", "symbols.add(*chunk, e_chunk[::-1])", "rows reversed", "W_x"),
+    ),
+]
+
 MUTANTS = [
     *BATCH_NORM, *ACTIVATIONS, *RNN, *BN_RNN, *LSTM, *BN_LSTM, *RECURRENCE, *INPUT_TERM, *OUTPUT, *LAYERS, *MODELS,
+    *KERNELS,
 ]
 
 
@@ -567,15 +677,17 @@ def mutate(mutant):
 
 @contextlib.contextmanager
 def in_place(mutant):
-    """The mutated function in place of the original, in every module of minibn that has it."""
+    """The mutated function in place of the original, in every module of minibn that has it, and among the kernels."""
     owner, name, original = _owner_and_function(mutant)
     mutated = mutate(mutant)
     modules = [module for key, module in sys.modules.items() if key == "minibn" or key.startswith("minibn.")]
     places = [place for place in {*modules, equation_checks, owner} if getattr(place, name, None) is original]
+    cells = {cell: tuple(mutated if each is original else each for each in pair) for cell, pair in CELLS.items()}
     for place in places:
         setattr(place, name, mutated)
     try:
-        yield
+        with patch.dict(CELLS, cells):
+            yield
     finally:
         for place in places:
             setattr(place, name, original)

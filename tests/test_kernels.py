@@ -8,7 +8,8 @@ import pytest
 
 import minibn
 from minibn import kernels
-from minibn.kernels import workspace
+from minibn.bench.memory import allocating_lines
+from minibn.kernels import look_up, workspace
 from minibn.layers import BNLSTM, BNRNN, LSTM, RNN, BNRNNTwoTerm
 from minibn.layers.caches import KernelCache
 from minibn.statistics import PopulationStatistics, Statistics
@@ -24,7 +25,7 @@ CELLS = {
     "BNLSTM, x per sequence": (BNLSTM, {"input_statistics": "sequence"}),
 }
 EVERY_CELL = pytest.mark.parametrize("name", CELLS)
-INPUTS = ("D=1", "D=3", "D=20", "integer")
+INPUTS = ("D=1", "D=3", "D=30", "integer")
 # Per step, relative to the largest value: rounding in sums of up to a few hundred terms.
 TOLERANCE = {np.float64: 1e-12, np.float32: 2e-5}
 
@@ -32,10 +33,11 @@ TOLERANCE = {np.float64: 1e-12, np.float32: 2e-5}
 class Problem:
     """A cell under both engines with everything random and non-zero, its input, and a random upstream gradient."""
 
-    def __init__(self, name, dtype=np.float64, T=1, N=11, D=3, H=7, kind="D=3", masked=False, given=False, seed=0):
+    def __init__(self, name, dtype=np.float64, T=1, N=11, D=3, H=7, kind="D=3", masked=False, given=False, seed=0,
+                 symbols=5):
         rng = np.random.default_rng([seed, 77])
         make, settings = CELLS[name]
-        D = {"D=1": 1, "D=3": D, "D=20": 20, "integer": 5}[kind]
+        D = {"D=1": 1, "D=3": D, "D=30": 30, "integer": symbols}[kind]
         self.readable = make(D, H, dtype=dtype, rng=rng, **settings)
         for key, value in self.readable.params.items():
             drawn = rng.uniform(0.2, 0.6, value.shape) if key.startswith("gamma") else rng.normal(0, 0.4, value.shape)
@@ -45,7 +47,9 @@ class Problem:
         self.dtype, self.shape = dtype, (T, N, D, H)
         if kind == "integer":
             self.x = rng.integers(D, size=(T, N))
-            self.x[:, :D] = np.arange(D)               # no step where all examples are alike
+            different = min(D, N - 1)
+            self.x[:, :different] = np.arange(different)          # no step where all examples are alike
+            self.x[:, -1] = self.x[:, 0]                          # none where all differ
         else:
             self.x = rng.standard_normal((T, N, D)).astype(dtype)
         self.mask = None
@@ -253,14 +257,52 @@ def test_a_blanked_equation_is_noticed_under_equations_and_not_hidden(monkeypatc
         problem.run(problem.fast)
 
 
-def test_integers_of_many_symbols_are_left_to_the_equations():
-    cell = LSTM(3000, 4, engine="kernels", rng=0)
-    x = np.random.default_rng(0).integers(3000, size=(3, 5))
-    h, cache = cell.forward(x)
-    assert not isinstance(cache, KernelCache)
-    dx, grads = cell.backward(np.ones_like(h), cache)
-    assert dx is None
-    assert grads["W_x"].shape == (3000, 16)
+@EVERY_CELL
+@pytest.mark.parametrize("symbols, integer", [(2, np.uint8), (27, np.int32), (50, np.int64), (300, np.uint16)])
+@pytest.mark.parametrize("given", [False, True], ids=["batch", "given"])
+@pytest.mark.parametrize("masked", [False, True], ids=["", "masked"])
+@pytest.mark.parametrize("small", [0, 2 ** 30], ids=["row by row", "product"])
+def test_integers_of_every_kind(name, symbols, integer, given, masked, small, monkeypatch):
+    """Both ways of summing by symbol, for any number of symbols, repeated ones among them."""
+    monkeypatch.setattr(look_up, "SMALL", small)
+    problem = Problem(name, T=6, N=13, kind="integer", masked=masked, given=given, symbols=symbols)
+    problem.x = problem.x.astype(integer)
+    expected, _ = problem.run(problem.readable)
+    got, cache = problem.run(problem.fast)
+    assert isinstance(cache, KernelCache) and "dx" not in got
+    permuted = [problem.run(problem.readable, np.random.default_rng(k).permutation(13))[0] for k in range(5)]
+    for key, value in expected.items():
+        moved = max(distance(value, other[key]) for other in permuted)
+        assert distance(value, got[key]) <= max(10 * moved, 16 * np.finfo(np.float64).eps), (key, moved)
+
+
+def test_integers_are_no_one_hot_rows():
+    """Nothing of the size of (T, N, symbols) is made: that would be 240 MB."""
+    cell, x = BNLSTM(50_000, 4, engine="kernels", rng=0), np.random.default_rng(0).integers(50_000, size=(20, 30))
+    tracemalloc.start()
+    dx, grads = cell.backward(np.ones((20, 30, 4)), cell.forward(x)[1])
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert dx is None and grads["W_x"].shape == (50_000, 16)
+    assert peak < 8 * cell.params["W_x"].nbytes
+
+
+@pytest.mark.parametrize("name", [name for name, (cell, _) in CELLS.items() if cell.terms])
+@pytest.mark.parametrize("masked", [False, True], ids=["", "masked"])
+def test_the_variance_of_nearly_equal_rows_is_no_difference_of_squares(name, masked):
+    """Rows of W_x that differ by a ten-thousandth: their squares agree to all digits that float32 has."""
+    problem = Problem(name, np.float32, T=5, N=40, kind="integer", masked=masked, symbols=9)
+    W_x = problem.fast.params["W_x"]
+    W_x[...] = 1000 + 0.1 * np.random.default_rng(3).standard_normal(W_x.shape)
+    exact = problem.readable.map_params(lambda value: value.astype(np.float64))
+    exact.params["W_x"] = W_x.astype(np.float64)
+    states = [tuple(state.astype(dtype) for state in problem.states) for dtype in (np.float64, np.float32)]
+    caches = [cell.forward(problem.x, problem.mask, state)[1]
+              for cell, state in zip((exact, problem.fast), states, strict=True)]
+    [term] = {"x", "sum"} & set(exact.terms)
+    a, b = (cache.statistics([term])[term].variance for cache in caches)
+    live = slice(None) if problem.mask is None or len(a) == 1 else problem.mask.any(axis=1)
+    np.testing.assert_allclose(b[live], a[live], rtol=1e-3)
 
 
 def test_pieces_of_a_long_sequence(monkeypatch):
@@ -290,6 +332,16 @@ def held_bytes(obj, seen):
     if isinstance(obj, tuple | list):
         return sum(held_bytes(value, seen) for value in obj)
     return held_bytes(vars(obj), seen) if hasattr(obj, "__dict__") else 0
+
+
+@EVERY_CELL
+@pytest.mark.parametrize("kind", ["D=30", "integer"])
+@pytest.mark.parametrize("small", [0, 2 ** 30], ids=["row by row", "product"])
+def test_no_line_of_the_time_loop_allocates(name, kind, small, monkeypatch):
+    monkeypatch.setattr(look_up, "SMALL", small)
+    problem = Problem(name, np.float32, T=12, N=16, H=512, kind=kind)
+    found = allocating_lines(problem.fast, problem.x, problem.dh, 2000)
+    assert found == {"forward": [], "backward": []}
 
 
 @EVERY_CELL

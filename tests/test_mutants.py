@@ -34,7 +34,7 @@ def test_every_backward_function_has_three_mutants():
     for module in pkgutil.iter_modules(minibn.equations.__path__):
         members = vars(importlib.import_module(f"minibn.equations.{module.name}"))
         backward |= {name for name in members if name.endswith("_backward") and inspect.isfunction(members[name])}
-    counts = Counter(mutant.function for mutant in MUTANTS)
+    counts = Counter(mutant.function for mutant in MUTANTS if not mutant.module.startswith("minibn.kernels"))
     assert {name: counts[name] for name in backward if counts[name] < 3} == {}
     assert set(counts) == backward
 

@@ -15,7 +15,7 @@ import numpy as np
 from minibn.kernels import gates
 from minibn.kernels.call import Stored
 from minibn.kernels.examples import Examples, scale_of, scratch
-from minibn.kernels.input_term import InputBackward, InputForward, NormalizedInput
+from minibn.kernels.input_term import normalized_input
 from minibn.kernels.weight_gradient import WeightGradient
 from minibn.statistics import Statistics
 
@@ -27,8 +27,8 @@ def forward(call):
     H, dtype = h_0.shape[1], p["W_h"].dtype
     G = 4 * H
     examples, pre = Examples(T, N, dtype, call.mask), gates.per_unit(gates.PRE, H, dtype)
-    source = NormalizedInput(call, examples)
-    x_term = InputForward(source, p["b"], pre, examples)
+    source = normalized_input(call, examples)
+    x_term = source.forward(p["b"], pre, examples)
     W_h, gamma_h, gamma_c, beta_c = p["W_h"], p["gamma_h"] * pre, p["gamma_c"], p["beta_c"]
     h, c = scratch(dtype, (T + 1, N, H), (T + 1, N, H))
     a, u = scratch(dtype, (T, N, G), (T, 4, N, H))
@@ -87,7 +87,7 @@ def backward(dh, call, stored):
     T, N, G = a.shape
     H, dtype = G // 4, a.dtype
     examples, post = Examples(T, N, dtype, call.mask), gates.per_unit(gates.POST, H, dtype)
-    x_term = InputBackward(source, call, examples, post)
+    x_term = source.backward(examples, post)
     W_h, gamma_h, gamma_c, beta_c = p["W_h"], p["gamma_h"] * post, p["gamma_c"], p["beta_c"]
     gradient = WeightGradient(T, N, H, G, dtype, None if given is None else h[:T])
     _, h_variance = stored.statistics["h"]
@@ -156,7 +156,7 @@ def backward(dh, call, stored):
             examples.centre(t, dh_t, row_c, out=dh_t)
         examples.pass_on(dh_t, kept_h)
         examples.pass_on(dc, kept_c)
-        if chunk := gradient.chunk(t, T):
+        if chunk := gradient.chunk(t):
             gradient.add(*chunk)
     if given is not None:
         e_a -= stored.statistics["h"].mean * x_term.sums

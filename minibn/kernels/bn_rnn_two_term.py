@@ -13,7 +13,7 @@ import numpy as np
 from minibn.kernels.call import Stored
 from minibn.kernels.examples import Examples, scale_of, scratch
 from minibn.kernels.gates import slopes
-from minibn.kernels.input_term import InputBackward, InputForward, NormalizedInput
+from minibn.kernels.input_term import normalized_input
 from minibn.kernels.weight_gradient import WeightGradient
 from minibn.statistics import Statistics
 
@@ -24,8 +24,8 @@ def forward(call):
     T, N = call.x.shape[:2]
     H, dtype = h_0.shape[1], p["W_h"].dtype
     examples, W_h, gamma_h = Examples(T, N, dtype, call.mask), p["W_h"], p["gamma_h"]
-    source = NormalizedInput(call, examples)
-    x_term = InputForward(source, p["b"], 1, examples)
+    source = normalized_input(call, examples)
+    x_term = source.forward(p["b"], 1, examples)
     h, a, scaled, h_tilde = scratch(dtype, (T + 1, N, H), (T, N, H), (N, H), (N, H))
     h[0] = h_0
     h_mean = np.empty((T, H), dtype)
@@ -64,7 +64,7 @@ def backward(dh, call, stored):
     T, N, H = a.shape
     dtype = a.dtype
     examples = Examples(T, N, dtype, call.mask)
-    x_term = InputBackward(source, call, examples, 1)
+    x_term = source.backward(examples, 1)
     gradient = WeightGradient(T, N, H, H, dtype, None if given is None else h[:T])
     inv_std = 1 / np.sqrt(variance + call.eps)
     s = inv_std * p["gamma_h"]
@@ -92,7 +92,7 @@ def backward(dh, call, stored):
         if given is None:
             examples.centre(t, dh_t, row, out=dh_t)
         examples.pass_on(dh_t, kept)
-        if chunk := gradient.chunk(t, T):
+        if chunk := gradient.chunk(t):
             gradient.add(*chunk)
     if given is not None:
         e_a -= mean * x_term.sums

@@ -1,10 +1,8 @@
 r"""Eqs. 2-4 for a whole sequence: the LSTM.
 
-All of Eq. 2 is one product: rows [h_{t-1}, x_t, 1] times the stacked [W_h; W_x; b]. Kept for the backward, besides
-c and the states of the call:
+All of Eq. 2 is one product with the stacked [W_h; W_x; b], times PRE (see `minibn.kernels.gates`). Kept for the
+backward, besides the stack and h_0 .. h_T in its rows (see `minibn.kernels.stacked`):
 
-    weights (H + D + 1, 4H)         the stack, times PRE (see `minibn.kernels.gates`)
-    rows    (T + 1, N, H + D + 1)   its first H columns are h_0 .. h_T
     c       (T + 1, N, H)           c_0 .. c_T
     u       (T, 4, N, H)            the tanh of all gates
 """
@@ -14,26 +12,24 @@ import numpy as np
 from minibn.kernels import gates, workspace
 from minibn.kernels.call import Stored
 from minibn.kernels.examples import Examples, scratch
-from minibn.kernels.stacked import dense, stack_rows, stack_weights, unstack_gradient
-from minibn.kernels.weight_gradient import WeightGradient
+from minibn.kernels.stacked import stack
 
 
 def forward(call):
     """Eqs. 2-4 for t = 1 .. T."""
     (h_0, c_0), p = call.state, call.params
-    x = dense(call.x, p)
-    T, N = x.shape[:2]
+    T, N = call.x.shape[:2]
     H, dtype = h_0.shape[1], p["W_h"].dtype
     examples = Examples(T, N, dtype, call.mask)
-    weights = stack_weights(p, gates.per_unit(gates.PRE, H, dtype))
-    rows, c = stack_rows(x, h_0, dtype), workspace.empty((T + 1, N, H), dtype)
+    inputs = stack(call, gates.per_unit(gates.PRE, H, dtype))
+    rows, c = inputs.rows, workspace.empty((T + 1, N, H), dtype)
     u = workspace.empty((T, 4, N, H), dtype)
     tilde, fio, scratch_c = scratch(dtype, (N, 4 * H), (3, N, H), (N, H))
     (f, i, o), tilde_by_gate = fio, gates.by_gate(tilde)
     c[0] = c_0
     for t in range(T):
         c_t, h_t = c[t + 1], rows[t + 1, :, :H]
-        np.matmul(rows[t], weights, out=tilde)
+        inputs.write(t, out=tilde)
         np.tanh(tilde_by_gate, out=u[t])
         gates.open_gates(u[t], fio)
         np.multiply(f, c[t], out=c_t)
@@ -47,19 +43,17 @@ def forward(call):
         np.multiply(o, scratch_c, out=h_t)
         examples.freeze(t, h_t, rows[t, :, :H])
         examples.freeze(t, c_t, c[t])
-    return Stored(rows[1:, :, :H], c[1:], {}, {"weights": weights, "rows": rows, "c": c, "u": u})
+    return Stored(rows[1:, :, :H], c[1:], {}, {"inputs": inputs, "c": c, "u": u})
 
 
 def backward(dh, call, stored):
     """Back-propagation through time."""
-    weights, rows, c, u = (stored.arrays[name] for name in ("weights", "rows", "c", "u"))
+    inputs, c, u = (stored.arrays[name] for name in ("inputs", "c", "u"))
     p = call.params
     T, _, N, H = u.shape
-    G, K, dtype = 4 * H, rows.shape[2], u.dtype
+    dtype = u.dtype
     examples = Examples(T, N, dtype, call.mask)
-    W_h, W_x = weights[:H], weights[H:-1]
-    gradient = WeightGradient(T, N, K, G, dtype, rows[:T])
-    dx = None if call.x.ndim == 2 else np.empty(call.x.shape, dtype)
+    W_h, gradient = inputs.weights[:H], inputs.backward(call, 0.5 * gates.per_unit(gates.PRE, H, dtype))
     fio, slope, du, tanh_c, dc_term, dc, dh_t, kept_h, kept_c = scratch(
         dtype, (3, N, H), (4, N, H), (4, N, H), *[(N, H)] * 6)
     (f, i, o), (df, di, do, dg) = fio, du
@@ -97,13 +91,8 @@ def backward(dh, call, stored):
         np.multiply(dh_t, 0.5, out=dh_t)
         examples.pass_on(dh_t, kept_h)
         examples.pass_on(dc, kept_c)
-        if chunk := gradient.chunk(t, T):
-            drows = gradient.add(*chunk)
-            if dx is not None:
-                np.matmul(drows, W_x.T, out=dx[slice(*chunk)].reshape(len(drows), -1))
-    if dx is not None:
-        np.multiply(dx, 0.5, out=dx)
-    grads = unstack_gradient(gradient.total, H, 0.5 * gates.per_unit(gates.PRE, H, dtype))
+        gradient.collect(t)
+    dx, grads = gradient.finish()
     if "beta_c" in p:
         grads["beta_c"] = dbeta_c
     return dx, (dh_t, dc), grads

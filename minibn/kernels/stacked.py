@@ -1,43 +1,109 @@
-r"""W_h h_{t-1} + W_x x_t + b as one product: rows [h_{t-1}, x_t, 1] times [W_h; W_x; b]."""
+r"""W_h h_{t-1} + W_x x_t + b for the cells without a batch norm, times `scale`, step by step.
+
+For floating x one product, rows [h_{t-1}, x_t, 1] times [W_h; W_x; b]; for integer x the product with W_h, and rows of
+the table W_x + b. Both look alike from outside:
+
+    inputs = stack(call, scale)
+    inputs.rows                                 (T + 1, N, .): the first H columns are h_0 .. h_T, yet to be written
+    inputs.weights                              their first H rows are W_h * scale
+    inputs.write(t, out=)
+    gradient = inputs.backward(call, scale)     `scale` times the rows put into `drows_of(t)` is the gradient
+    gradient.collect(t)                         t descends
+    dx, grads = gradient.finish()               the gradients of W_h, W_x and b
+"""
 
 import numpy as np
 
 from minibn.kernels import workspace
+from minibn.kernels.look_up import SymbolSums, Table
+from minibn.kernels.weight_gradient import InputGradient, WeightGradient
 
 
-def dense(x, params):
-    """x itself, or one-hot rows (T, N, D) for integers (T, N): D is small where a kernel runs on integers."""
-    if x.ndim == 3:
-        return x
-    D, dtype = len(params["W_x"]), params["W_x"].dtype
-    rows = workspace.zeros((*x.shape, D), dtype)
-    np.put_along_axis(rows, x[..., None], 1, axis=2)
-    return rows
+def stack(call, scale):
+    """The sum of the terms, the way that is fastest for the input."""
+    return (Split if call.x.ndim == 2 else Stacked)(call, scale)
 
 
-def stack_weights(params, scale):
-    """[W_h; W_x; b] (H + D + 1, G), each column times its `scale`."""
-    W_h, W_x, b = params["W_h"], params["W_x"], params["b"]
-    (H, G), D = W_h.shape, len(W_x)
-    weights = workspace.empty((H + D + 1, G), W_h.dtype)
-    np.multiply(W_h, scale, out=weights[:H])
-    np.multiply(W_x, scale, out=weights[H:-1])
-    np.multiply(b, scale, out=weights[-1])
-    return weights
+class Stacked:
+    """Floating x (T, N, D)."""
+
+    def __init__(self, call, scale):
+        p, h_0, (T, N, D) = call.params, call.state[0], call.x.shape
+        (H, G), dtype = p["W_h"].shape, p["W_h"].dtype
+        self.weights = workspace.empty((H + D + 1, G), dtype)
+        np.multiply(p["W_h"], scale, out=self.weights[:H])
+        np.multiply(p["W_x"], scale, out=self.weights[H:-1])
+        np.multiply(p["b"], scale, out=self.weights[-1])
+        self.rows = workspace.empty((T + 1, N, H + D + 1), dtype)
+        self.rows[0, :, :H] = h_0
+        self.rows[:T, :, H:-1] = call.x
+        self.rows[:T, :, -1] = 1
+
+    def write(self, t, out):
+        """out (N, G) = the sum of the terms at step t."""
+        np.matmul(self.rows[t], self.weights, out=out)
+
+    def backward(self, call, scale):
+        """See above."""
+        return StackedGradient(self, call, scale)
 
 
-def stack_rows(x, h_0, dtype):
-    """Rows [h_t, x_t, 1] (T + 1, N, H + D + 1) of which h_1 .. h_T are still to be computed."""
-    T, N, D = x.shape
-    H = h_0.shape[1]
-    rows = workspace.empty((T + 1, N, H + D + 1), dtype)
-    rows[0, :, :H] = h_0
-    rows[:T, :, H:-1] = x
-    rows[:T, :, -1] = 1
-    return rows
+class Split(Stacked):
+    """Integer x (T, N): what is left of the stack is W_h."""
+
+    def __init__(self, call, scale):
+        p, h_0, (T, N) = call.params, call.state[0], call.x.shape
+        (H, G), dtype = p["W_h"].shape, p["W_h"].dtype
+        self.weights, table = workspace.empty((H, G), dtype), workspace.empty(p["W_x"].shape, dtype)
+        np.multiply(p["W_h"], scale, out=self.weights)
+        np.add(p["W_x"], p["b"], out=table)
+        np.multiply(table, scale, out=table)
+        self.table = Table(table, call.x)
+        self.rows, self.looked_up = workspace.empty((T + 1, N, H), dtype), workspace.empty((N, G), dtype)
+        self.rows[0] = h_0
+
+    def write(self, t, out):
+        super().write(t, out)
+        self.table.take(t, self.looked_up)
+        np.add(out, self.looked_up, out=out)
+
+    def backward(self, call, scale):
+        return SplitGradient(self, call, scale)
 
 
-def unstack_gradient(total, H, scale):
-    """The gradients of W_h, W_x and b from that of their stack, each column times its `scale`."""
-    np.multiply(total, scale, out=total)
-    return {"W_h": total[:H], "W_x": total[H:-1], "b": total[-1]}
+class StackedGradient:
+    """The gradient of `Stacked`: of many steps at once."""
+
+    def __init__(self, inputs, call, scale):
+        p, (T, N) = call.params, call.x.shape[:2]
+        self.H, self.scale = len(p["W_h"]), scale
+        self.weights = WeightGradient(T, N, *inputs.weights.shape, inputs.weights.dtype, inputs.rows[:T])
+        self.drows_of = self.weights.drows_of
+        self.input = self._input_gradient(call)
+
+    def _input_gradient(self, call):
+        return InputGradient(call.params["W_x"] * self.scale, *call.x.shape[:2])
+
+    def collect(self, t):
+        """The rows of step t are complete."""
+        if chunk := self.weights.chunk(t):
+            self.input.add(*chunk, self.weights.add(*chunk))
+
+    def finish(self):
+        """dx (T, N, D) or None, and the gradients of W_h, W_x and b."""
+        total, H = self.weights.total, self.H
+        np.multiply(total, self.scale, out=total)
+        return self.input.dx, {"W_h": total[:H], "W_x": total[H:-1], "b": total[-1]}
+
+
+class SplitGradient(StackedGradient):
+    """The gradient of `Split`."""
+
+    def _input_gradient(self, call):
+        return SymbolSums(call.x, *call.params["W_x"].shape, self.weights.total.dtype, self.weights.steps)
+
+    def finish(self):
+        total, table = self.weights.total, self.input.total
+        np.multiply(total, self.scale, out=total)
+        np.multiply(table, self.scale, out=table)
+        return None, {"W_h": total, "W_x": table, "b": table.sum(axis=0)}

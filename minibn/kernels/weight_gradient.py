@@ -22,7 +22,7 @@ class WeightGradient:
 
     def __init__(self, T, N, K, G, dtype, rows=None):
         self.steps = min(T, -(-ROWS // N))
-        self.N = N
+        self.T, self.N = T, N
         self.drows = workspace.empty((self.steps, N, G), dtype)
         self.rows, self.own = rows, None
         if rows is None:
@@ -38,9 +38,9 @@ class WeightGradient:
         """Where to put what was multiplied with the weights at step t, (N, K)."""
         return self.own[t % self.steps]
 
-    def chunk(self, t, T):
+    def chunk(self, t):
         """The steps that are complete now that step t is, as a range (t, end); None if more are to come."""
-        return (t, min(t + self.steps, T)) if t % self.steps == 0 else None
+        return (t, min(t + self.steps, self.T)) if t % self.steps == 0 else None
 
     def add(self, start, end):
         """Add the product of the steps start .. end - 1; returns their gradients as rows ((end - start) * N, G)."""
@@ -53,3 +53,14 @@ class WeightGradient:
             np.matmul(columns[first:first + len(total)], drows, out=product)
             np.add(total, product, out=total)
         return drows
+
+
+class InputGradient:
+    """dx (T, N, D) from the gradients of x_t W_x."""
+
+    def __init__(self, W_x, T, N):
+        self.W_x_T, self.dx = W_x.T, np.empty((T, N, len(W_x)), W_x.dtype)
+
+    def add(self, start, end, drows):
+        """Take the gradients (., G) of the steps start .. end - 1."""
+        np.matmul(drows, self.W_x_T, out=self.dx[start:end].reshape(len(drows), -1))

@@ -21,7 +21,6 @@ from minibn.layers.checks import (
 from minibn.statistics import PopulationStatistics, Statistics
 
 ENGINES = ("equations", "kernels")
-KERNEL_SYMBOLS = 1024         # integer x of more symbols is left to the equations: kernels make one-hot rows of it
 PIECE_ELEMENTS = 2 ** 22      # of one (steps, N, G) array in `forward_in_pieces`: 16 MiB in float32, times ten
 PIECE_STEPS = 2 ** 10         # at most: the equations keep some ten kilobytes of small arrays for each, N = 1 or not
 
@@ -105,7 +104,7 @@ class RecurrentLayer:
         if self.terms:
             check_statistics(self, statistics, first_step, N)
             given = statistics and self._statistics_at(statistics, first_step, T)
-        run = self._kernels_forward if self._has_kernel_for(x) else self._equations_forward
+        run = self._kernels_forward if self.engine == "kernels" else self._equations_forward
         cache = run(x, self._initial_state(initial_state, x, N), mask, given)
         cache.learned_state = initial_state is None
         return cache.h, cache
@@ -151,9 +150,6 @@ class RecurrentLayer:
         dx_term, dstate, grads = self._recur_backward(dh, cache.sequence, observe)
         dx, input_grads = self._input_backward(dx_term, cache.inputs, observe_input)
         return dx, dstate, {**grads, **input_grads}
-
-    def _has_kernel_for(self, x):
-        return self.engine == "kernels" and (x.ndim == 3 or self.input_size <= KERNEL_SYMBOLS)
 
     def _kernels_forward(self, x, state, mask, given):
         kept = self.map_params(kernels.keep)                          # an optimizer may change the layer's in place
