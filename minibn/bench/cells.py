@@ -8,7 +8,7 @@ from minibn.bench.timing import clock_for, mean_of_repeats
 from minibn.data.batches import Split
 from minibn.models import SequenceClassifier
 from minibn.optimizers import RMSProp, clip_by_global_norm
-from minibn.training.tasks import LAYERS
+from minibn.training.config import LAYERS
 
 CLASSES = 10
 POOL = 4                                  # batches of different examples
