@@ -762,7 +762,8 @@ def test_figure5_draws_ours_over_the_published(planted, task, published, tmp_pat
         if published:
             assert lines[30].get_zorder() < lines[0].get_zorder()     # behind ours
             np.testing.assert_array_equal(lines[31].get_ydata(), figure5.published()[panel][1])
-        assert axes[0].get_xlim() == (0, 59) and axes[0].get_title(loc="left") == figure5.PANELS[panel]
+        assert axes[0].get_title(loc="left") == f"{figure5.PANELS[panel]}, Penn Treebank"
+        assert axes[0].get_xlim() == (0, 59)
         assert list(lines[-1].get_xdata()) == [planted["steps_to_converge"][panel]] * 2
 
 

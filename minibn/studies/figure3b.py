@@ -86,7 +86,8 @@ def plot(runs, ax, title=""):
     styles = [("-", f"ours, {_settings(runs)}"), *([(PUBLISHED_STYLE["linestyle"], PUBLISHED)] if published else [])]
     series += [ax.plot([], [], color="#444444", linestyle=style, label=label)[0] for style, label in styles]
     ax.set(title=title, xlabel="length of the segments, characters", ylabel="test, bits per character")
-    ax.legend(handles=series, loc="best", ncols=2)
+    # Below the picture: in it there is room between ours and the published curves for some runs only.
+    ax.legend(handles=series, loc="upper center", bbox_to_anchor=(0.5, -0.13), ncols=2)
 
 
 def table(runs):

@@ -147,7 +147,8 @@ def plot(numbers, ax, panel):
         theirs.set_label("published, other units")
     step = numbers["steps_to_converge"][panel]
     ax.axvline(step, color="#222222", linewidth=1.2, linestyle=":", label=f"ours, converged: step {step:g}")
-    ax.set(xlim=(0, np.shape(numbers[panel])[1] - 1), title=PANELS[panel], xlabel="time step t")
+    ax.set(xlim=(0, np.shape(numbers[panel])[1] - 1), title=f"{PANELS[panel]}, {numbers['corpus']}",
+           xlabel="time step t")
     # A frame, since the lines fill the whole panel.
     ax.legend(loc="best", frameon=True, framealpha=0.9, edgecolor="none")
 
