@@ -1,27 +1,50 @@
 """The studies: published numbers, our numbers beside them, and the files and the page they end up in."""
 
 import json
+import math
 import re
 import shutil
 import subprocess
 import sys
+from contextlib import nullcontext
+from dataclasses import replace
 from html.parser import HTMLParser
 from importlib import resources
 from pathlib import Path
+from unittest import mock
 
 import numpy as np
 import pytest
+import tiny_run
+from tiny_run import TEXT_CONFIG, tiny_data
 
+from minibn.cli import tools
+from minibn.data import load_stdlib
 from minibn.equations.losses import softmax_cross_entropy_forward
 from minibn.layers import BNLSTM, BNRNN
 from minibn.models import SequenceClassifier
-from minibn.studies import demo, figure1a, figure1a_seeds, figure1b, figure2, page, reproduce
+from minibn.statistics import PopulationStatistics, Statistics
+from minibn.studies import (
+    FIGURES,
+    demo,
+    figure1a,
+    figure1a_seeds,
+    figure1b,
+    figure2,
+    figure3a,
+    figure3b,
+    figure5,
+    page,
+    reproduce,
+    text_runs,
+)
 from minibn.studies.gradient_flow import row_norms, state_gradient_norms
 from minibn.studies.output import save_figure, write_numbers
 from minibn.studies.reference import published_curve, published_curves, published_table
-from minibn.training import load, make_config
+from minibn.training import evaluate_run, evaluate_whole_text, load, make_config
 from minibn.training.metrics import MetricsFile
 from minibn.training.runs import start_run
+from minibn.training.texts import DATA, TextConfig
 
 # ---------------------------------------------------------------------- published numbers
 
@@ -305,13 +328,17 @@ def test_lstm_curves_are_drawn_and_told(tmp_path):
 # ---------------------------------------------------------------------- Figure 2
 
 
-def write_run(folder, points, **options):
+def write_run(folder, points, measure="accuracy", **options):
     """A run folder as training leaves it, with these validation points."""
-    start_run(folder, make_config(**options))
+    config = make_config(**options)
+    # The checksum of a text is known once it has been read, which is not needed here, or not there.
+    text = mock.patch.object(TextConfig, "data_checksums", lambda config: {"the text": "0" * 64})
+    with text if isinstance(config, TextConfig) else nullcontext():
+        start_run(folder, config)
     with MetricsFile(folder / "metrics.jsonl") as metrics:
-        for iteration, accuracy in points:
+        for iteration, value in points:
             metrics.write("train", iteration=iteration, loss=1.0, grad_norm=0.5, seconds=0.1)
-            metrics.write("valid", iteration=iteration, loss=1.0, accuracy=accuracy, best=True, seconds=0.1)
+            metrics.write("valid", iteration=iteration, loss=1.0, **{measure: value}, best=True, seconds=0.1)
     return folder
 
 
@@ -358,6 +385,400 @@ def test_figure2_needs_a_validation_record(tmp_path):
         figure2.compute([tmp_path / "young"])
 
 
+def test_figure2_is_of_images(tmp_path):
+    write_text_run(tmp_path / "text", [(65, 3.0)], task="stdlib")
+    with pytest.raises(ValueError, match="expected runs on images, got .*text, a run on stdlib; leave it out"):
+        figure2.compute([tmp_path / "text"])
+
+
+# ---------------------------------------------------------------------- Figure 3(a)
+
+
+def write_text_run(folder, points, **options):
+    return write_run(folder, points, "bits_per_character", **options)
+
+
+@pytest.fixture
+def two_text_runs(tmp_path):
+    quick = {"task": "ptb", "preset": "quick"}
+    return [write_text_run(tmp_path / "l", [(791, 2.5), (1582, 2.25), (2000, 1.75)], model="lstm", **quick),
+            write_text_run(tmp_path / "b", [(791, 2.0), (7910, 1.5), (8701, 1.625)], model="bnlstm", **quick)]
+
+
+def panels_of(module, numbers, tmp_path):
+    """The axes of a picture with one panel for each group of runs, from the JSON file of the numbers."""
+    write_numbers(tmp_path / "numbers.json", numbers)
+    axes = {}
+
+    def draw(runs, title):
+        return lambda ax: (axes.update({title: ax}), module.plot(runs, ax, title=title))
+
+    panels = module.panels(json.loads((tmp_path / "numbers.json").read_text()))
+    save_figure(tmp_path / "picture.png", *(draw(runs, title) for title, runs in panels.items()))
+    return axes
+
+
+def legend_of(ax):
+    return [text.get_text() for text in ax.get_legend().get_texts()]
+
+
+def test_figure3a_table_stands_beside_the_published_points(two_text_runs):
+    numbers = figure3a.compute(two_text_runs)
+    assert numbers[0]["iteration"].tolist() == [791, 1582, 2000] and numbers[0]["made_with"]["minibn"]
+    [(title, runs)] = figure3a.panels(numbers).items()
+    assert title == "Penn Treebank, 200 units"
+    assert figure3a.table(runs).splitlines() == [
+        "| iteration | LSTM, ours, 200 units | LSTM, published, 1,000 units | difference "
+        "| BN-LSTM, ours, 200 units | BN-LSTM, published, 1,000 units | difference |",
+        "| ---: | ---: | ---: | ---: | ---: | ---: | ---: |",
+        "| 791 | 2.500 | 2.223 | +0.277 | 2.000 | 1.674 | +0.326 |",
+        "| 1,582 | 2.250 | 1.816 | +0.434 |  | 1.569 |  |",
+        "| 7,910 |  | 1.489 |  | 1.500 | 1.470 | +0.030 |",
+        "",
+        "Lowest: LSTM, ours, 200 units: 1.750 at iteration 2,000; BN-LSTM, ours, 200 units: 1.500 at iteration 7,910; "
+        "LSTM, published, 1,000 units: 1.486 at iteration 10,283; "
+        "BN-LSTM, published, 1,000 units: 1.470 at iteration 7,910.",
+    ]
+
+
+@pytest.mark.parametrize("epoch, lstm, bnlstm", [
+    (1, 2.223, 1.674), (2, 1.816, 1.569), (5, 1.567, 1.489), (10, 1.489, 1.470), (15, 1.491, 1.477),
+])
+def test_figure3a_has_the_epochs_that_are_compared(epoch, lstm, bnlstm, tmp_path):
+    points = [(791 * epoch, 1.0) for epoch in range(1, 17)]
+    runs = [write_text_run(tmp_path / model, points, task="ptb", model=model) for model in ("lstm", "bnlstm")]
+    rows = figure3a.table(figure3a.compute(runs)).splitlines()[2:7]
+    cells = [[cell.strip() for cell in row.split("|")] for row in rows]
+    [row] = [row for row in cells if row[1] == f"{791 * epoch:,}"]
+    assert [row[3], row[6]] == [f"{lstm:.3f}", f"{bnlstm:.3f}"]
+
+
+def test_figure3a_draws_ours_over_the_published_as_far_as_ours_go(two_text_runs, tmp_path):
+    [ax] = panels_of(figure3a, figure3a.compute(two_text_runs), tmp_path).values()
+    lstm, bnlstm, published_lstm, published_bnlstm = ax.lines
+    assert lstm.get_ydata(orig=False).tolist() == [2.5, 2.25, 1.75]
+    assert bnlstm.get_color() == published_bnlstm.get_color() == figure2.COLORS["bnlstm"] != lstm.get_color()
+    assert published_lstm.get_linestyle() == "--" and lstm.get_linestyle() == "-"
+    np.testing.assert_array_equal(published_lstm.get_ydata(), published_curve("figure_3a", "LSTM")[1][:12])
+    assert published_lstm.get_xdata()[-1] == 8701                      # the last validation of any of ours
+    low, high = ax.get_ylim()
+    assert low < 1.47 and 2.5 < high < 3                              # the untrained model's 5.64 would hide the rest
+    assert legend_of(ax) == ["LSTM, ours, 200 units", "BN-LSTM, ours, 200 units",
+                             "LSTM, published, 1,000 units", "BN-LSTM, published, 1,000 units"]
+
+
+@pytest.mark.parametrize("options, title", [
+    ({"task": "stdlib"}, "Python documentation (stdlib), 1,000 units"),
+    ({"task": "ptb", "data": "chars"}, "Penn Treebank (ptb.char), 1,000 units"),
+    ({"task": "text8", "data": "prefix"}, "text8 prefix (64M/5M/5M), 2,000 units"),
+    ({"task": "text8", "data": "full"}, "text8, 2,000 units"),
+])
+def test_figure3a_of_another_text_has_no_published_curve(options, title, tmp_path):
+    run = write_text_run(tmp_path / "a", [(500, 3.0), (791, 2.0)], model="lstm", **options)
+    numbers = figure3a.compute([run])
+    axes = panels_of(figure3a, numbers, tmp_path)
+    assert list(axes) == [title] and len(axes[title].lines) == 1
+    assert axes[title].get_title(loc="left") == title
+    assert figure3a.table(numbers).splitlines()[0] == f"| iteration | LSTM, ours, {title.split(', ')[1]} |"
+    assert "published" not in figure3a.table(numbers)
+    assert "| 500 | 3.000 |" in figure3a.table(numbers) and "| 791 | 2.000 |" in figure3a.table(numbers)
+
+
+def test_figure3a_tables_of_other_texts_stay_short(tmp_path):
+    points = [(65 * epoch, 3.0 - epoch / 100) for epoch in range(51)]
+    numbers = figure3a.compute([write_text_run(tmp_path / "a", points, task="stdlib")])
+    rows = figure3a.table(numbers).split("\n\n")[0].splitlines()[2:]
+    assert len(rows) == figure3a.MOST_ROWS and rows[-1] == "| 3,250 | 2.500 |"
+    assert not any(row.startswith("| 0 |") for row in rows)
+
+
+def test_figure3a_panels_are_of_one_text_and_one_size(two_text_runs, tmp_path):
+    others = [write_text_run(tmp_path / "large", [(791, 2.0)], task="ptb"),
+              write_text_run(tmp_path / "other", [(65, 2.0)], task="stdlib", preset="quick")]
+    panels = figure3a.panels(figure3a.compute([*two_text_runs, *others]))
+    assert {title: len(runs) for title, runs in panels.items()} == {
+        "Penn Treebank, 200 units": 2, "Penn Treebank, 1,000 units": 1, "Python documentation (stdlib), 200 units": 1}
+
+
+def test_a_label_names_every_setting_that_is_not_the_papers():
+    for task, data in (("ptb", "words"), ("text8", "full"), ("stdlib", "topics")):
+        config = make_config("paper", task=task, data=data)
+        assert text_runs.describe(config)["settings"] == f"{config.hidden:,} units"
+        quiet = replace(config, seed=7, iterations=5, engine="equations", log_every=3, checkpoint_every=9)
+        assert text_runs.describe(quiet)["settings"] == f"{config.hidden:,} units"
+    for name, value in {"length": 50, "batch": 32, "learning_rate": 0.01, "clip": 2.0, "gamma": 0.3, "eps": 1e-3,
+                        "init": "identity", "forget_bias": 0.0, "noise": 0.1, "validate_on": 10}.items():
+        config = make_config("quick", task="ptb", **{name: value})
+        assert text_runs.describe(config)["settings"] == f"200 units, {name.replace('_', ' ')} {value}"
+    offset = make_config("paper", task="ptb", model="lstm", cell_offset=True)
+    assert text_runs.describe(offset)["settings"] == "1,000 units, cell offset True"
+
+
+def test_every_form_of_every_text_has_its_title():
+    forms = {(task, form) for task, forms in DATA.items() for form in forms}
+    assert set(text_runs.TITLES) == forms - {("text8", "auto")}       # which stands for one of the other two
+    assert text_runs.TITLES["stdlib", "topics"] == load_stdlib().title
+
+
+def test_figure3a_is_of_text_and_needs_a_validation_record(tmp_path):
+    write_run(tmp_path / "images", [(25, 0.5)], model="lstm")
+    with pytest.raises(ValueError, match="expected runs on text, got .*images, a run on pmnist"):
+        figure3a.compute([tmp_path / "images"])
+    write_text_run(tmp_path / "young", [], task="ptb")
+    with pytest.raises(ValueError, match="no validation record yet"):
+        figure3a.compute([tmp_path / "young"])
+
+
+# ---------------------------------------------------------------------- Figure 3(b)
+
+POPULATION, BATCH, AVERAGED = (
+    f"BN-LSTM, {name}" for name in ("population statistics", "batch statistics", "statistics averaged over time"))
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """Finished tiny runs on text, an LSTM and a BN-LSTM; read only."""
+    folder = tmp_path_factory.mktemp("trained")
+    for model in ("lstm", "bnlstm"):
+        tiny_run.run(folder / model, replace(TEXT_CONFIG, model=model))
+    return [folder / "lstm", folder / "bnlstm"]
+
+
+def length_runs(lstm, population, batch, lengths=(100, 200), **options):
+    """What `figure3b.compute` gives, with these numbers."""
+    runs = []
+    for model, curves in (("lstm", {"LSTM": lstm}),
+                          ("bnlstm", {POPULATION: population, BATCH: batch, AVERAGED: batch})):
+        config = make_config("quick", model=model, **{"task": "ptb", **options})
+        whole = {name: 1.25 + place for place, name in enumerate(curves) if name != BATCH}
+        runs.append({"run": model, **text_runs.describe(config), "made_with": {}, "test_name": "the text",
+                     "lengths": list(lengths), "bits_per_character": curves, "whole_text": whole})
+    return runs
+
+
+def test_figure3b_evaluates_every_mode_at_every_length(trained, capsys):
+    with tiny_data():
+        lstm, bnlstm = numbers = figure3b.compute(trained, lengths=(4, 20), progress="lines")
+        assert list(lstm["bits_per_character"]) == list(lstm["whole_text"]) == ["LSTM"]
+        assert list(bnlstm["bits_per_character"]) == [POPULATION, BATCH, AVERAGED]
+        assert list(bnlstm["whole_text"]) == [POPULATION, AVERAGED]
+        assert {run["test_name"] for run in numbers} == {"Moby Dick, held-out text"}
+        for run, folder in zip(numbers, trained, strict=True):
+            assert run["lengths"] == [4, 20] and run["made_with"]["minibn"]
+            for (name, bits), mode in zip(run["bits_per_character"].items(), figure3b.MODES, strict=False):
+                scores = evaluate_run(folder, mode, batch_size=100, lengths=[4, 20])
+                assert bits == [score.bits for score in scores.values()]
+                if name in run["whole_text"]:
+                    assert [run["whole_text"][name]] == [s.bits for s in evaluate_whole_text(folder, mode).values()]
+        # All 22 segments in one batch of at most 100, not in those of 4 that it was trained with.
+        x, y = tiny_run.few_lines(TEXT_CONFIG).test.with_length(4).batch(np.arange(0, 88, 4))
+        loss = float(load(trained[1]).model.loss(x, y))
+        assert bnlstm["bits_per_character"][BATCH][0] == pytest.approx(loss / math.log(2), rel=1e-6)
+    values = [*lstm["bits_per_character"]["LSTM"], *bnlstm["bits_per_character"].values(), bnlstm["whole_text"]]
+    assert len(set(map(str, values))) == len(values)
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == 3 + 3 * 2 + 2
+    assert lines[0] == (f"figure 3(b): lstm: LSTM, length 4: {lstm['bits_per_character']['LSTM'][0]:.4f} "
+                        "bits per character")
+
+
+def test_figure3b_shows_how_far_it_is(trained):
+    with tiny_data(), mock.patch.object(figure3b, "Display") as display:
+        figure3b.compute(trained, lengths=(4, 8, 20), progress="none")
+    [(mode, done, total, _)] = [call.args for call in display.call_args_list]
+    assert (mode, done) == ("none", 0)
+    assert display.return_value.advance.call_count == display.return_value.say.call_count == total == 4 + 3 * 3 + 2
+    display.return_value.close.assert_called_once_with()
+
+
+def test_figure3b_table_stands_beside_the_published_points():
+    [(title, runs)] = figure3b.panels(length_runs([1.75, 1.5], [1.5, 1.25], [1.625, 1.375])).items()
+    assert title == "the text, 200 units"
+    assert figure3b.table(runs).splitlines() == [
+        "| segment length | LSTM, ours | published | BN-LSTM, population statistics, ours | published "
+        "| BN-LSTM, batch statistics, ours | published | BN-LSTM, statistics averaged over time, ours |",
+        "| ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |",
+        "| 100 | 1.750 | 1.449 | 1.500 | 1.398 | 1.625 | 1.420 | 1.625 |",
+        "| 200 | 1.500 | 1.415 | 1.250 | 1.360 | 1.375 | 1.387 | 1.375 |",
+        "| whole text, one sequence | 1.250 | 1.38 | 1.250 | 1.32 |  |  | 3.250 |",
+        "",
+        "Ours: 200 units. Published: 1,000 units.",
+        "",
+        "The paper's order (population statistics < batch statistics < LSTM) holds at every length.",
+    ]
+
+
+@pytest.mark.parametrize("lstm, population, batch, words", [
+    ([3, 3], [1, 1], [2, 2], "holds at every length."),
+    ([3, 1.5], [1, 1], [2, 2],
+     "holds at the lengths 100; at 200 it is population statistics (1.0000) < LSTM (1.5000) < batch statistics"),
+    ([3, 3], [2, 2], [1, 2],
+     "holds at no length; at 100 it is batch statistics (1.0000) < population statistics (2.0000) < LSTM (3.0000); "
+     "at 200 it is"),
+])
+def test_figure3b_says_whether_the_order_is_the_papers(lstm, population, batch, words):
+    text = figure3b.order(length_runs(lstm, population, batch))
+    assert text.startswith("The paper's order (population statistics < batch statistics < LSTM) " + words)
+
+
+def test_figure3b_finds_the_order_in_the_published_curves():
+    curves = [published_curve("figure_3b", name)[1] for name in ("LSTM", POPULATION, BATCH)]
+    assert figure3b.order(length_runs(*curves, lengths=figure3b.LENGTHS)).endswith("holds at every length.")
+
+
+def test_figure3b_names_no_order_without_one_run_of_each():
+    lstm, bnlstm = length_runs([3, 3], [1, 1], [2, 2])
+    for runs in ([lstm], [bnlstm], [lstm, bnlstm, bnlstm], [lstm, {**bnlstm, "lengths": [100, 300]}]):
+        assert "one run of each model" in figure3b.order(runs)
+
+
+def test_figure3b_draws_ours_over_the_published(tmp_path):
+    runs = length_runs([1.75, 1.5], [1.5, 1.25], [1.625, 1.375])
+    [ax] = panels_of(figure3b, runs, tmp_path).values()
+    lines = [line for line in ax.lines if len(line.get_xdata())]
+    assert [line.get_linestyle() for line in lines] == ["-", "--", "-", "--", "-", "--", "-"]
+    assert lines[2].get_ydata(orig=False).tolist() == [1.5, 1.25]
+    np.testing.assert_array_equal(lines[3].get_ydata(), published_curve("figure_3b", POPULATION)[1])
+    assert lines[2].get_color() == lines[3].get_color() == figure2.COLORS["bnlstm"]
+    assert len({line.get_color() for line in lines[::2]}) == 4
+    assert legend_of(ax) == ["LSTM", POPULATION, BATCH, AVERAGED, "ours, 200 units", "published, 1,000 units"]
+
+
+def test_figure3b_of_another_text_has_nothing_published(tmp_path):
+    runs = length_runs([1.75, 1.5], [1.5, 1.25], [1.625, 1.375], task="stdlib")
+    [ax] = panels_of(figure3b, runs, tmp_path).values()
+    assert legend_of(ax) == ["LSTM", POPULATION, BATCH, AVERAGED, "ours, 200 units"]
+    assert "ublished" not in figure3b.table(runs)
+    assert "| whole text, one sequence | 1.250 | 1.250 |  | 3.250 |" in figure3b.table(runs)
+
+
+def test_figure3b_tells_runs_of_different_settings_apart():
+    lstm, bnlstm = length_runs([3, 3], [1, 1], [2, 2])
+    runs = [lstm, {**bnlstm, "settings": "200 units, gamma 0.3"}]
+    assert "Ours: LSTM: 200 units; BN-LSTM: 200 units, gamma 0.3. Published: 1,000 units." in figure3b.table(runs)
+
+
+def test_figure3b_refuses_before_it_computes(trained, tmp_path):
+    write_run(tmp_path / "images", [(25, 0.5)], model="lstm")
+    with mock.patch.object(figure3b, "evaluate_run") as evaluate:
+        with pytest.raises(ValueError, match="expected runs on text, got .*images, a run on pmnist"):
+            figure3b.compute([trained[0], tmp_path / "images"])
+    evaluate.assert_not_called()
+
+
+# ---------------------------------------------------------------------- Figure 5
+
+
+def test_convergence_is_the_last_time_that_a_unit_comes_near():
+    values = np.array([[0.0, 2.0, 1.04, 1.0],        # near from step 2 on
+                       [1.0, 1.0, 1.0, 1.0],         # always
+                       [1.0, 0.94, 1.0, 1.0],        # away once more
+                       [2.0, 2.0, 2.0, 1.0]])        # only at the end
+    assert figure5.convergence(values, 1.0).tolist() == [2, 0, 2, 3]
+    assert figure5.convergence(values, np.array([0.5, 1.0, 2.0, 21.0])).tolist() == [3, 0, 0, 0]
+
+
+def test_means_converge_on_the_scale_of_the_standard_deviation():
+    variance = np.array([[0.0, 4.3, 4.1, 4.0], [0.0, 4.0, 4.0, 4.0], [0.0, 100.0, 100.0, 100.0]])
+    mean = np.array([[0.0, 0.11, 0.09, 0.0]] * 3)       # 5 % of the median standard deviation is 0.1
+    every = {"cell_mean": mean, "cell_var": variance}
+    assert figure5.median_convergence(every) == {"cell_mean": 2.0, "cell_var": 1.0}
+
+
+def test_published_statistics_are_as_the_paper_says():
+    lines = figure5.published()
+    assert list(lines) == list(figure5.PANELS) and {values.shape for values in lines.values()} == {(30, 49)}
+    np.testing.assert_allclose(lines["recurrent_var"][:, 0], figure5.PUBLISHED_EPS, rtol=1e-5)
+    # Stationary within the first quarter of a segment of 50.
+    assert figure5.median_convergence(lines) == {
+        "recurrent_mean": 3.0, "cell_mean": 8.0, "recurrent_var": 6.0, "cell_var": 8.0}
+
+
+def test_figure5_shows_the_statistics_of_the_run(trained):
+    numbers = figure5.compute(trained[1:], units=3, seed=4)
+    statistics = load(trained[1]).statistics
+    assert numbers["run"] == "bnlstm" and numbers["settings"].startswith("5 units, length 8, batch 4")
+    assert len(numbers["units"]["recurrent"]) == len(set(numbers["units"]["recurrent"])) == 3
+    for panel, term, field in (("recurrent_mean", "h", "mean"), ("recurrent_var", "h", "variance"),
+                               ("cell_mean", "c", "mean"), ("cell_var", "c", "variance")):
+        units = numbers["units"][panel.split("_")[0]]
+        np.testing.assert_array_equal(numbers[panel], getattr(statistics[term], field)[:, units].T)
+        assert numbers[panel].shape == (3, 7)
+    assert "steps_to_converge_cut" not in numbers                     # shorter than the published
+    again, other = (figure5.compute(trained[1:], units=3, seed=seed)["units"]["recurrent"].tolist() for seed in (4, 5))
+    assert numbers["units"]["recurrent"].tolist() == again != other
+    every = figure5.compute(trained[1:])["units"]
+    assert every["recurrent"].tolist() == list(range(20)) and every["cell"].tolist() == list(range(5))
+
+
+@pytest.fixture
+def planted(tmp_path):
+    """A BN-LSTM's run whose statistics are stationary from known steps on, and a jump behind the published steps."""
+    run = write_text_run(tmp_path / "planted", [], task="ptb", preset="quick")
+    settled = np.ones((60, 200))
+
+    def arriving(step, size):
+        values = settled.copy()
+        values[:step] += size
+        return values
+
+    terms = {"h": Statistics(arriving(3, 0.1), np.tile(arriving(52, 0.5), 4)),
+             "c": Statistics(arriving(7, 0.04), arriving(11, 0.06))}
+    best = mock.Mock(statistics=PopulationStatistics(terms))
+    with mock.patch.object(figure5, "open_run", return_value=best):
+        yield figure5.compute([run], seed=2)
+
+
+def test_figure5_says_how_fast_the_statistics_converge(planted):
+    expected = {"recurrent_mean": 3.0, "cell_mean": 0.0, "recurrent_var": 52.0, "cell_var": 11.0}
+    assert planted["steps_to_converge"] == expected
+    assert planted["steps_to_converge_cut"] == expected | {"recurrent_var": 0.0}
+    assert figure5.table(planted).splitlines()[:8] == [
+        "planted: Penn Treebank, 200 units",
+        "",
+        "|  | ours | ours, first 49 steps | published |",
+        "| ---: | ---: | ---: | ---: |",
+        "| Mean of the recurrent term | 3 | 3 | 3 |",
+        "| Mean of the cell | 0 | 0 | 8 |",
+        "| Variance of the recurrent term | 52 | 0 | 6 |",
+        "| Variance of the cell | 11 | 11 | 8 |",
+    ]
+    assert "includes epsilon, 1e-05" in figure5.table(planted) and "segments of 50" in figure5.table(planted)
+    elsewhere = figure5.table({**planted, "task": "stdlib"})
+    assert "|  | ours |" in elsewhere.splitlines() and "ublished" not in elsewhere
+
+
+@pytest.mark.parametrize("task, published", [("ptb", 30), ("stdlib", 0)])
+def test_figure5_draws_ours_over_the_published(planted, task, published, tmp_path):
+    write_numbers(tmp_path / "numbers.json", {**planted, "task": task})
+    numbers = json.loads((tmp_path / "numbers.json").read_text())
+    for panel in figure5.PANELS:
+        axes = []
+        save_figure(tmp_path / "picture.png",
+                    lambda ax, axes=axes, panel=panel: (axes.append(ax), figure5.plot(numbers, ax, panel)))
+        lines = axes[0].lines
+        assert len(lines) == 30 + published + 1
+        np.testing.assert_allclose([line.get_ydata(orig=False) for line in lines[:30]], planted[panel])
+        if published:
+            assert lines[30].get_zorder() < lines[0].get_zorder()     # behind ours
+            np.testing.assert_array_equal(lines[31].get_ydata(), figure5.published()[panel][1])
+        assert axes[0].get_title(loc="left") == f"{figure5.PANELS[panel]}, Penn Treebank"
+        assert axes[0].get_xlim() == (0, 59)
+        assert list(lines[-1].get_xdata()) == [planted["steps_to_converge"][panel]] * 2
+
+
+def test_figure5_is_of_one_bnlstm_on_text(trained, tmp_path):
+    write_run(tmp_path / "images", [(25, 0.5)], model="bnlstm")
+    for runs, options, words in (
+        (trained, {}, "expected one run for figure5, got 2"),
+        (trained[:1], {}, "expected a run of bnlstm for figure5, got .*lstm, one of lstm"),
+        ([tmp_path / "images"], {}, "expected runs on text, got .*images"),
+        (trained[1:], {"units": 0}, "units: expected at least 1, got 0"),
+    ):
+        with pytest.raises(ValueError, match=words):
+            figure5.compute(runs, **options)
+
+
 # ---------------------------------------------------------------------- files
 
 
@@ -379,9 +800,21 @@ def test_pictures_need_no_window_and_no_pyplot(tmp_path):
             "assert 'matplotlib.pyplot' not in sys.modules")
     subprocess.run([sys.executable, "-c", code], check=True)
     content = (tmp_path / "a.png").read_bytes()
-    assert content.startswith(b"\x89PNG")
     # Two panels of 3 x 2 inches at 150 dots per inch.
-    assert [int.from_bytes(content[i:i + 4], "big") for i in (16, 20)] == [900, 300]
+    assert size_of_png(content) == [900, 300]
+
+
+def size_of_png(content):
+    assert content.startswith(b"\x89PNG")
+    return [int.from_bytes(content[i:i + 4], "big") for i in (16, 20)]
+
+
+def test_panels_can_stand_in_rows(tmp_path):
+    drawn = []
+    plots = [lambda ax, name=name: drawn.append((name, ax.get_subplotspec().rowspan.start)) for name in "abcd"]
+    save_figure(tmp_path / "a.png", *plots, size=(2, 1), columns=2)
+    assert size_of_png((tmp_path / "a.png").read_bytes()) == [600, 300]
+    assert drawn == [("a", 0), ("b", 0), ("c", 1), ("d", 1)]
 
 
 def test_plots_show_the_numbers_that_were_saved(figure1a_numbers, two_runs, tmp_path):
@@ -411,12 +844,35 @@ def test_reproduce_writes_picture_and_numbers(tmp_path, two_runs):
     assert (tmp_path / "out" / "figure2.png").read_bytes().startswith(b"\x89PNG")
 
 
+@pytest.mark.parametrize("name, module, runs, options", [
+    ("figure3a", figure3a, slice(2), {}), ("figure3b", figure3b, slice(2), {}),
+    ("figure5", figure5, slice(1, 2), {"seed": 3}),
+])
+def test_reproduce_of_runs_on_text(name, module, runs, options, trained, tmp_path):
+    compute = mock.Mock(wraps=module.compute)
+    lengths = {"lengths": (4, 20)} if name == "figure3b" else {}
+    with tiny_data(), mock.patch.object(module, "compute", lambda runs, **given: compute(runs, **given, **lengths)):
+        text = reproduce(name, tmp_path, trained[runs], **options)
+    compute.assert_called_once_with(trained[runs], **options, **lengths)
+    told = (tmp_path / f"{name}.md").read_text(encoding="utf-8").strip()
+    assert text == f"{told}\n\n{tmp_path / name}.png\n{tmp_path / name}.json"
+    numbers = json.loads((tmp_path / f"{name}.json").read_text())
+    assert FIGURES[name].tell(numbers) == told                        # rounded to six digits it says the same
+    assert "5 units" in told and size_of_png((tmp_path / f"{name}.png").read_bytes())[0] >= 1050
+
+
+def test_the_command_line_offers_every_figure():
+    assert tools.FIGURES == tuple(FIGURES)
+
+
 @pytest.mark.parametrize("arguments, words", [
     ({"name": "figure7"}, "name: expected one of figure1a"),
     ({"name": "figure2"}, "name their folders"),
     ({"name": "figure1b", "runs": ["somewhere"]}, "no other figure"),
     ({"name": "figure1b", "seeds": 5}, "got 5 for figure1b"),
     ({"name": "figure1a", "seeds": 0}, "got 0 for figure1a"),
+    ({"name": "figure5"}, "runs: figure2, figure3a, figure3b and figure5, and no other figure, are drawn from"),
+    ({"name": "figure3b", "runs": ["x"], "seeds": 2}, "more for figure1a and figure1a_lstm, got 2 for figure3b"),
 ])
 def test_reproduce_refuses(arguments, words, tmp_path):
     with pytest.raises(ValueError, match=words):

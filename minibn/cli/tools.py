@@ -7,15 +7,19 @@ from minibn.cli.parser import add_command, add_progress
 
 __all__ = ["COMMANDS"]
 
+FIGURES = ("figure1a", "figure1a_lstm", "figure1b", "figure2", "figure3a", "figure3b", "figure5")
+
 
 def add_reproduce(commands):
     parser = add_command(commands, "reproduce", _reproduce, "compute and draw a figure of the paper")
-    parser.add_argument("name", choices=("figure1a", "figure1a_lstm", "figure1b", "figure2"), help="which")
+    parser.add_argument("name", choices=FIGURES, help="which")
     parser.add_argument(
         "--output", metavar="FOLDER", default="runs/figures", help="where the picture and its numbers go"
     )
-    parser.add_argument("--runs", metavar="FOLDER", nargs="+", default=(), help="figure2: the training runs to draw")
-    parser.add_argument("--seed", type=int, metavar="INT", default=1, help="figure1a, figure1b: seed of what is drawn")
+    runs = "figure2 (images), figure3a, figure3b (text), figure5 (one bnlstm on text): the training runs to draw"
+    parser.add_argument("--runs", metavar="FOLDER", nargs="+", default=(), help=runs)
+    seed = "figure1a, figure1b: seed of what is drawn at random; figure5: of the choice of units"
+    parser.add_argument("--seed", type=int, metavar="INT", default=1, help=seed)
     parser.add_argument("--seeds", type=int, metavar="INT", default=1, help="figure1a: how many, from --seed on")
 
 

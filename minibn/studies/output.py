@@ -1,4 +1,4 @@
-"""How a study's picture and numbers become files: PNG and JSON. matplotlib is imported on use."""
+"""How a study's picture and numbers become files and tables: PNG, JSON, Markdown. matplotlib is imported on use."""
 
 import json
 from pathlib import Path
@@ -21,7 +21,7 @@ STYLE = {
 }
 
 
-def save_figure(path, *plots, size=(7.0, 4.4)):
+def save_figure(path, *plots, size=(7.0, 4.4), columns=None):
     """Draw one picture and write it as a PNG file.
 
     Parameters
@@ -29,9 +29,11 @@ def save_figure(path, *plots, size=(7.0, 4.4)):
     path : str or Path
         File to write; its folder must exist.
     *plots : callable
-        Each draws one panel: ``plot(ax)``. The panels stand side by side.
+        Each draws one panel: ``plot(ax)``.
     size : (float, float)
         Inches of one panel.
+    columns : int, optional
+        Panels in a row. None is all of them; else it must divide their number.
     """
     import matplotlib
     from matplotlib.figure import Figure
@@ -40,8 +42,10 @@ def save_figure(path, *plots, size=(7.0, 4.4)):
         matplotlib.rcdefaults()           # the reader's own settings stay out of our pictures
         matplotlib.rcParams.update(STYLE)
         # Figure, not pyplot: no window, no global list of figures, whatever backend the reader has chosen.
-        figure = Figure(figsize=(size[0] * len(plots), size[1]), layout="constrained")
-        for plot, ax in zip(plots, figure.subplots(1, len(plots), squeeze=False)[0], strict=True):
+        columns = columns or len(plots)
+        rows = len(plots) // columns
+        figure = Figure(figsize=(size[0] * columns, size[1] * rows), layout="constrained")
+        for plot, ax in zip(plots, figure.subplots(rows, columns, squeeze=False).flat, strict=True):
             plot(ax)
         figure.savefig(path, format="png")
 
@@ -59,6 +63,12 @@ def write_numbers(path, numbers):
     else:
         text = "[\n" + ",\n".join(map(_dumps, plain)) + "\n]\n"
     Path(path).write_text(text, encoding="utf-8")
+
+
+def markdown_table(header, columns):
+    """A Markdown table of texts, aligned to the right: `header` has one for each column, and each column its rows."""
+    lines = [header, ["---:"] * len(header), *zip(*columns, strict=True)]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
 
 def _dumps(value):
