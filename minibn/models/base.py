@@ -1,6 +1,7 @@
 """What the models share: a cell, and a softmax on the states that it passes through."""
 
 import copy
+from abc import ABC, abstractmethod
 
 import numpy as np
 
@@ -13,7 +14,7 @@ from minibn.layers.checks import check_input
 from minibn.models.params import NestedParams
 
 
-class RecurrentModel:
+class RecurrentModel(ABC):
     """softmax(W_y h + b_y) on carried states h of a cell.
 
     Subclasses say which states these are and where their labels stand: `label_axes`, the pair `_read_forward`,
@@ -160,17 +161,17 @@ class RecurrentModel:
         for place, states in self._read_forward(hidden_states()):
             yield place, affine_forward(states, self._own["W_y"], self._own["b_y"])
 
+    @abstractmethod
     def _read_forward(self, pieces):
         """Of h in consecutive pieces (steps, N, H), yield (place of their labels in y, states for the softmax)."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _read_backward(self, dstates, h):
         """The gradient dh (T, N, H) from that of the states that were read from one piece, all of h."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _live(self, mask):
         """Which of y are predictions that count, of the shape of y; None where all are."""
-        raise NotImplementedError
 
     def _noisy_state(self, x, noise):
         """The learned state of every example with `noise` (N, H) on h0; None, the learned state itself, without."""
