@@ -9,6 +9,7 @@ import zipfile
 from importlib.metadata import version
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import minibn
@@ -36,6 +37,14 @@ def test_importing_loads_nothing_heavy(module):
     result = run_python("-c", code)
     assert result.returncode == 0, result.stderr
     assert result.stdout.strip() == ""
+
+
+def test_the_code_in_the_readme_runs(capsys):
+    names = {}
+    for block in re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), re.DOTALL):
+        exec(block, names)
+    assert capsys.readouterr().out and names["model"].cell is names["cell"] and names["y"].shape == (99, 64)
+    assert abs(names["loss"] / np.log(2) - np.log2(names["corpus"].classes)) < 0.02     # bits, before any training
 
 
 @pytest.fixture(scope="module")
