@@ -313,6 +313,24 @@ def test_population_statistics_average_over_batches_of_the_size_asked_for():
     np.testing.assert_array_equal(draw(1, 8), draw(1, 8))
 
 
+def test_validation_and_population_statistics_can_use_a_part_of_the_images(tmp_path):
+    config = replace(CONFIG, validate_on=6, population_on=10, iterations=7)
+    seen, whole = [], loop.score
+
+    def watched(model, config, split, *args, **kwargs):
+        seen.append(split)
+        return whole(model, config, split, *args, **kwargs)
+
+    with mock.patch.object(loop, "score", watched), tiny_data():
+        train(config, tmp_path / "run", progress="none")
+    assert [len(split) for split in seen] == [6, 11, 11]                        # validation, test, test
+    valid = tiny_run.few_images(config).valid
+    known = {row.tobytes(): label for row, label in zip(valid.images, valid.labels, strict=True)}
+    chosen = [row.tobytes() for row in seen[0].images]
+    assert len(set(chosen)) == 6                                                # none twice, each with its label
+    assert [known[row] for row in chosen] == list(seen[0].labels)
+
+
 def test_a_model_without_batch_normalization_has_no_statistics(tmp_path):
     config = replace(CONFIG, model="lstm", noise=0.0, iterations=4)
     with tiny_data():

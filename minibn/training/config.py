@@ -13,9 +13,10 @@ from minibn.backend import to_device
 from minibn.layers import BNLSTM, BNRNN, LSTM, RNN
 from minibn.training.randomness import generator
 
-__all__ = ["TrainConfig", "option"]
+__all__ = ["INITS", "TrainConfig", "option"]
 
 LAYERS = {"rnn": RNN, "bnrnn": BNRNN, "lstm": LSTM, "bnlstm": BNLSTM}
+INITS = ("auto", "orthogonal", "identity_g", "identity")
 GIVEN_BY_PRESET = object()
 """Stands for the default of a field whose value depends on the task and the preset."""
 
@@ -47,7 +48,7 @@ class TrainConfig(ABC):
     clip: float = option("threshold of the global gradient norm", 1.0)
     gamma: float = option("initial gamma of every batch normalization", 0.1)
     eps: float = option("added to the variance in every batch normalization", 1e-5)
-    init: str = option("initial W_h", "auto", ("auto", "orthogonal", "identity_g", "identity"))
+    init: str = option("initial W_h", "auto", INITS)
     forget_bias: float = option("initial bias of the LSTMs' forget gate", 1.0)
     cell_offset: bool = option("give the LSTM the hidden offset inside tanh that the authors' baseline had", False)
     noise: float | None = option("standard deviation of the noise on h0", None, kind=float)

@@ -6,7 +6,7 @@ from minibn.data import load_mnist, load_mnist_subset, pixel_order
 from minibn.data.mnist import FILES, SUBSET_FILE
 from minibn.models import SequenceClassifier
 from minibn.optimizers import RMSProp
-from minibn.training.config import TrainConfig, option
+from minibn.training.config import INITS, TrainConfig, option
 
 __all__ = ["IMAGE_PRESETS", "ImageConfig"]
 
@@ -48,7 +48,7 @@ class ImageConfig(TrainConfig):
         "initial W_h: auto is identity_g (identity for the candidate, one orthogonal matrix for the three "
         "gates) for LSTMs and identity for RNNs",
         "auto",
-        ("auto", "orthogonal", "identity_g", "identity"),
+        INITS,
     )
     noise: float | None = option(
         "standard deviation of the noise on h0; None is 0.1 for a BN model on pixels in order, else 0", None, kind=float

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from minibn.data import load_ptb, load_stdlib, load_text8, text8_part
 from minibn.models import LanguageModel
 from minibn.optimizers import Adam
-from minibn.training.config import TrainConfig, option
+from minibn.training.config import INITS, TrainConfig, option
 
 __all__ = ["TEXT_PRESETS", "TextConfig"]
 
@@ -61,7 +61,7 @@ class TextConfig(TrainConfig):
         choices=tuple(form for forms in DATA.values() for form in forms),
         kind=str,
     )
-    init: str = option("initial W_h: auto is orthogonal", "auto", ("auto", "orthogonal", "identity_g", "identity"))
+    init: str = option("initial W_h: auto is orthogonal", "auto", INITS)
     noise: float | None = option("standard deviation of the noise on h0; None is 0", None, kind=float)
     length: int = option("characters in a segment; all but the first are predicted")
 
