@@ -1,6 +1,8 @@
 """The fast code against the readable code: every cell, every mode, both precisions; and what it does with memory."""
 
 import gc
+import subprocess
+import sys
 import tracemalloc
 
 import numpy as np
@@ -401,3 +403,13 @@ def test_small_arrays_and_zeros():
     assert workspace.empty((3, 4), np.float32).base is None
     assert not workspace.zeros((300, 400), np.float64).any()
     assert workspace.empty((0, 5), np.float64).shape == (0, 5)
+
+
+def test_a_cache_that_outlives_everything_ends_in_silence():
+    """Part of a cycle, it is collected while Python shuts down, when nothing can be imported any more."""
+    code = ("import numpy as np, minibn\n"
+            "cell = minibn.BNLSTM(3, 200, dtype=np.float32, rng=1, engine='kernels')\n"
+            "_, cache = cell.forward(np.random.default_rng(0).normal(size=(50, 40, 3)).astype(np.float32))\n"
+            "cache.itself = cache\n")
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stderr == ""

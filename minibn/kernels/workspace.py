@@ -36,7 +36,7 @@ class Store:
 
     def __init__(self):
         self._free = {}         # size class in bytes -> list of memory blocks
-        self._lent = {}         # address of a block -> its size
+        self._lent = {}         # id of a block -> its size
         self.most_in_use = 0
 
     @property
@@ -61,13 +61,13 @@ class Store:
         except (KeyError, IndexError):
             self._make_room(size)
             memory = np.empty(size, np.uint8)
-        self._lent[memory.ctypes.data] = size
+        self._lent[id(memory)] = size
         self.most_in_use = max(self.most_in_use, self.in_use)
         return np.asarray(_Block(self, memory, shape, dtype))
 
     def take_back(self, memory):
-        """Keep a block for the next one who needs it."""
-        self._lent.pop(memory.ctypes.data)
+        """Keep a block for the next one who needs it. Imports nothing: Python may be shutting down."""
+        self._lent.pop(id(memory))
         self._free.setdefault(memory.size, []).append(memory)
 
     def clear(self):
