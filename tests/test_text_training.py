@@ -11,6 +11,7 @@ import tiny_run
 from tiny_run import TEXT_CONFIG, tiny_data
 
 from minibn.cli import main
+from minibn.data import text_corpus
 from minibn.optimizers import Adam, clip_by_global_norm
 from minibn.training import (
     evaluate_run,
@@ -20,10 +21,12 @@ from minibn.training import (
     make_config,
     read_metrics,
     sample_text,
+    train,
     validation,
 )
 from minibn.training.checkpoints import read_checkpoint
 from minibn.training.randomness import generator
+from minibn.training.texts import TextConfig
 
 
 @pytest.fixture(scope="module")
@@ -206,6 +209,19 @@ def test_another_text_is_refused():
         load_ptb.assert_called_with(8, "words")
         with pytest.raises(ValueError, match="Moby Dick: the run was made on another text, SHA-256 1111"):
             tiny_run.load_text(TEXT_CONFIG, {**corpus.recorded, "text_sha256": "1" * 64})
+
+
+def test_resuming_on_another_text_names_the_text(tmp_path):
+    """Not the shape of a parameter, which another alphabet changes too."""
+    folder, longer = tmp_path / "run", replace(TEXT_CONFIG, iterations=30)
+    tiny_run.run(folder, TEXT_CONFIG)
+    other = text_corpus("an alphabet of a few letters " * 40, length=8)
+    with (
+        mock.patch("minibn.training.texts.load_ptb", return_value=other),
+        mock.patch.object(TextConfig, "load_data", tiny_run.load_text),
+        pytest.raises(ValueError, match="the run was made on another text, SHA-256 0000"),
+    ):
+        train(longer, folder, resume=True, progress="none")
 
 
 # ------------------------------------------------------------------ evaluation

@@ -837,6 +837,18 @@ def test_a_permutation_drawn_otherwise_by_another_numpy_does_not_matter(finished
     )
 
 
+@pytest.mark.parametrize("name", ["best.npz", "last.npz"])
+def test_a_checkpoint_that_does_not_say_what_it_was_trained_on_is_refused(run_folder, name):
+    """Else the order of the pixels would be drawn again, and might be another."""
+    arrays = read_checkpoint(run_folder / name)
+    write_checkpoint(run_folder / name, {key: value for key, value in arrays.items() if key != "data/order"})
+    with pytest.raises(ValueError, match=f"{name}: not a checkpoint of this version of minibn"):
+        if name == "best.npz":
+            load(run_folder)
+        else:
+            tiny_run.run(run_folder, replace(CONFIG, iterations=30), resume=True)
+
+
 def test_a_process_that_ignores_interrupts_goes_on(tmp_path):
     iterate = loop._Training.iterate
 

@@ -283,6 +283,11 @@ class _Training:
         path = self.folder / runs.LAST
         arrays = read_checkpoint(path)
         runs.check_same_config(runs.config_of(path, arrays), self.config)
+        # First the data, which may be others now: another text could have another alphabet, another NumPy may draw
+        # another permutation.
+        recorded = runs.recorded_data(path, arrays)
+        if any(not np.array_equal(self.data.recorded[name], value) for name, value in recorded.items()):
+            self.data = self.config.load_data(recorded)
         runs.unpack_model(path, arrays, self.model)
         kept = {name.removeprefix("optimizer/"): a for name, a in arrays.items() if name.startswith("optimizer/")}
         self.optimizer.load_state_arrays(kept)
@@ -290,9 +295,6 @@ class _Training:
         for f in fields(now):
             setattr(now, f.name, arrays[f"progress/{f.name}"].item())
         self.sums[:] = array_module(self.sums).asarray(arrays["progress/sums"])
-        recorded = runs.recorded_data(arrays)
-        if any(not np.array_equal(self.data.recorded[name], value) for name, value in recorded.items()):
-            self.data = self.config.load_data(recorded)  # another NumPy may draw another permutation
         if now.finished and now.iteration < self.config.iterations:
             now.finished = 0
             now.records -= 1  # the final record: there will be another

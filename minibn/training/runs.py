@@ -105,7 +105,7 @@ def load_best(folder, device=None):
     config = config_of(path, arrays)
     if device is not None:
         config = make_config(**{**config.to_dict(), "device": device})
-    recorded = recorded_data(arrays)
+    recorded = recorded_data(path, arrays)
     model = config.build_model(recorded)
     unpack_model(path, arrays, model)
     statistics = None
@@ -215,9 +215,15 @@ def pack_model(config, model, recorded):
     }
 
 
-def recorded_data(arrays):
-    """What a checkpoint says of the data."""
-    return _under("data/", arrays)
+def recorded_data(path, arrays):
+    """What a checkpoint says of the data: without it nobody knows what the model was trained on."""
+    recorded = _under("data/", arrays)
+    if not recorded:
+        raise ValueError(
+            f"{path}: not a checkpoint of this version of minibn (it does not say what data it was trained on); "
+            "train again in a new folder"
+        )
+    return recorded
 
 
 def pack_statistics(statistics):

@@ -29,12 +29,13 @@ TEXT8 = PTB | {
     "length": 180,
     "hidden": 2000,
     "batch": 128,
-    "iterations": 50 * 3907,
+    "iterations": 50 * 3907,  # batches in an epoch of 90 million characters
     "learning_rate": 1e-3,
     "validate_every": 500,
     "validate_on": 10_000,
     "population_batch": 1000,
 }
+# An epoch is about 65 batches: the text differs between versions of Python.
 STDLIB = PTB | {"data": "topics", "iterations": 50 * 65, "validate_every": 65}
 TEXT_PRESETS = {
     "ptb": {"paper": PTB, "quick": PTB | {"hidden": 200, "iterations": 15 * 791}},
@@ -44,7 +45,10 @@ TEXT_PRESETS = {
     },
     "stdlib": {"paper": STDLIB, "quick": STDLIB | {"hidden": 200, "iterations": 6 * 65, "log_every": 13}},
 }
-"""``paper``: 50 epochs at the paper's size; ``quick`` has 200 units and takes at most half an hour on two cores."""
+"""``paper``: the paper's size, and as many iterations as its 50 epochs.
+
+``quick`` has 200 units and takes at most half an hour on two cores.
+"""
 
 
 @dataclass(frozen=True, kw_only=True)
