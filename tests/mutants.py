@@ -573,10 +573,13 @@ KERNELS = [                             # their input terms; what else they do i
     *_rows(
         "minibn.kernels.input_rows", "RowsBackward.finish", INTEGER,
         *_edits(
-            'return dx, {"W_x": dW_x, "gamma_x": (self.source.inv_std * self.e_a).sum(axis=0) * self.scale,',
+            "dgamma_x = (self.source.inv_std * self.e_a).sum(axis=0)",
             ("self.source.inv_std * ", "", "gamma sees no deviation", "gamma_x"),
         ),
-        ('"b": self.sums.sum(axis=0) * self.scale}', '"b": self.sums.sum(axis=0)}', "scale of b left out", "b"),
+        *_edits(
+            'return dx, {"W_x": dW_x, "gamma_x": dgamma_x, "b": self.sums.sum(axis=0)}',
+            ('"b": self.sums.sum(axis=0)', '"b": self.sums[0]', "b sees one step", "b"),
+        ),
     ),
     *_rows(
         "minibn.kernels.input_rows", "ProjectedGradient.collect", "kernels BNLSTM, wide",
@@ -589,7 +592,6 @@ KERNELS = [                             # their input terms; what else they do i
     ),
     *_rows(
         "minibn.kernels.input_table", "TableBackward.finish", WHOLE,
-        ("np.multiply(P, self.scale, out=P)", "pass", "scale left out", "W_x"),
         *_edits(
             "dW_x = source.gamma * inv_std * (P - w * (db + A * inv_std ** 2 * e_a))",
             ("db + ", "", "through the mean left out", "W_x"),
@@ -611,15 +613,15 @@ KERNELS = [                             # their input terms; what else they do i
          "kernels LSTM, row by row"),
     ),
     *_rows(
-        "minibn.kernels.stacked", "StackedGradient._input_gradient", "kernels LSTM",
-        ('return InputGradient(call.params["W_x"] * self.scale, *call.x.shape[:2])',
-         'return InputGradient(call.params["W_x"], *call.x.shape[:2])', "scale left out", "x"),
+        "minibn.kernels.gates", "slopes", "kernels LSTM",
+        ("np.subtract(1, fiog[:3], out=slope[:3])", "slope[:3] = 1", "sigmoid: (1 - f) left out", "W_x"),
+        ("np.multiply(fiog[:3], slope[:3], out=slope[:3])", "pass", "sigmoid: f left out", "W_x"),
+        ("tanh_slopes(fiog[3], slope[3])", "np.multiply(fiog[3], 1 - fiog[3], out=slope[3])", "g as a sigmoid", "W_x"),
     ),
     *_rows(
         "minibn.kernels.stacked", "SplitGradient.finish", "kernels LSTM, masked, integer",
-        ("np.multiply(table, self.scale, out=table)", "pass", "scale of the table left out", "W_x"),
-        ('return None, {"W_h": total, "W_x": table, "b": table.sum(axis=0)}',
-         'return None, {"W_h": total, "W_x": table, "b": table[0]}', "b sees one symbol", "b"),
+        ('return None, {"W_h": self.weights.total, "W_x": table, "b": table.sum(axis=0)}',
+         'return None, {"W_h": self.weights.total, "W_x": table, "b": table[0]}', "b sees one symbol", "b"),
     ),
     *_rows(
         "minibn.kernels.weight_gradient", "InputGradient.add", "kernels LSTM",

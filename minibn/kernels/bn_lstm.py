@@ -5,7 +5,7 @@ size 4H has to be. Kept for the backward, besides the input (see `minibn.kernels
 
     h, c    (T + 1, N, H)       h_0 .. h_T, c_0 .. c_T
     a       (T, N, 4H)          W_h h_{t-1}, centred (as it is, where the statistics were given)
-    u       (T, 4, N, H)        the tanh of all gates (see `minibn.kernels.gates`)
+    fiog    (T, 4, N, H)        f, i, o, g
     h_mean  (T, H)              of h_{t-1} itself
     and rows (T, G) of the statistics.
 """
@@ -26,14 +26,13 @@ def forward(call):
     T, N = call.x.shape[:2]
     H, dtype = h_0.shape[1], p["W_h"].dtype
     G = 4 * H
-    examples, pre = Examples(T, N, dtype, call.mask), gates.per_unit(gates.PRE, H, dtype)
+    examples, pre = Examples(T, N, dtype, call.mask), gates.pre(H, dtype)
     source = normalized_input(call, examples)
     x_term = source.forward(p["b"], pre, examples)
     W_h, gamma_h, gamma_c, beta_c = p["W_h"], p["gamma_h"] * pre, p["gamma_c"], p["beta_c"]
     h, c = scratch(dtype, (T + 1, N, H), (T + 1, N, H))
-    a, u = scratch(dtype, (T, N, G), (T, 4, N, H))
-    tilde, scaled, fio, centred, squared = scratch(dtype, (N, G), (N, G), (3, N, H), (N, H), (N, H))
-    (f, i, o), tilde_by_gate = fio, gates.by_gate(tilde)
+    a, fiog = scratch(dtype, (T, N, G), (T, 4, N, H))
+    tilde, scaled, centred, squared = scratch(dtype, (N, G), (N, G), (N, H), (N, H))
     h[0], c[0] = h_0, c_0
     h_mean = np.empty((T, H), dtype)
     if given is None:
@@ -44,7 +43,7 @@ def forward(call):
         scale_h, scale_c = gamma_h / np.sqrt(h_variance + eps), gamma_c / np.sqrt(c_variance + eps)
         offsets = -mean_h * scale_h
     for t in range(T):
-        a_t, u_t, h_t, c_t = a[t], u[t], h[t + 1], c[t + 1]
+        a_t, (f, i, o, g), h_t, c_t = a[t], fiog[t], h[t + 1], c[t + 1]
         if given is None:
             examples.centre(t, h[t], h_mean[t], centred)
             np.matmul(centred, W_h, out=a_t)
@@ -57,10 +56,9 @@ def forward(call):
         x_term.write(t, offset, out=tilde)
         np.multiply(a_t, s_h, out=scaled)
         np.add(tilde, scaled, out=tilde)
-        np.tanh(tilde_by_gate, out=u_t)
-        gates.open_gates(u_t, fio)
+        gates.write(tilde, fiog[t])
         np.multiply(f, c[t], out=c_t)
-        np.multiply(i, u_t[3], out=squared)
+        np.multiply(i, g, out=squared)
         np.add(c_t, squared, out=c_t)
         if given is None:
             examples.centre(t, c_t, c_mean[t], centred)
@@ -77,18 +75,18 @@ def forward(call):
         examples.freeze(t, c_t, c[t])
     statistics = {"x": source.statistics, "h": Statistics(h_mean @ W_h if given is None else mean_h, h_variance),
                   "c": Statistics(c_mean, c_variance)}
-    return Stored(h[1:], c[1:], statistics, {"h": h, "c": c, "a": a, "u": u, "h_mean": h_mean, "source": source})
+    return Stored(h[1:], c[1:], statistics, {"h": h, "c": c, "a": a, "fiog": fiog, "h_mean": h_mean, "source": source})
 
 
 def backward(dh, call, stored):
     """Back-propagation through time, and through every batch statistic."""
-    h, c, a, u, h_mean, source = (stored.arrays[name] for name in ("h", "c", "a", "u", "h_mean", "source"))
+    h, c, a, fiog, h_mean, source = (stored.arrays[name] for name in ("h", "c", "a", "fiog", "h_mean", "source"))
     p, eps, given = call.params, call.eps, call.given
     T, N, G = a.shape
     H, dtype = G // 4, a.dtype
-    examples, post = Examples(T, N, dtype, call.mask), gates.per_unit(gates.POST, H, dtype)
-    x_term = source.backward(examples, post)
-    W_h, gamma_h, gamma_c, beta_c = p["W_h"], p["gamma_h"] * post, p["gamma_c"], p["beta_c"]
+    examples = Examples(T, N, dtype, call.mask)
+    x_term = source.backward(examples)
+    W_h, gamma_h, gamma_c, beta_c = p["W_h"], p["gamma_h"], p["gamma_c"], p["beta_c"]
     gradient = WeightGradient(T, N, H, G, dtype, None if given is None else h[:T])
     _, h_variance = stored.statistics["h"]
     c_mean, c_variance = stored.statistics["c"]
@@ -99,21 +97,20 @@ def backward(dh, call, stored):
     r_h, r_c = s_h * inv_h ** 2 * share, s_c * inv_c ** 2 * share
     m_c = s_c * share
     e_a, e_c, e_1 = np.empty((T, G), dtype), np.empty((T, H), dtype), np.empty((T, H), dtype)
-    product, fio, slope, du, centred, tanh_c, dc_term, dc, dh_t, kept_h, kept_c = scratch(
-        dtype, (N, G), (3, N, H), (4, N, H), (4, N, H), *[(N, H)] * 7)
-    (f, i, o), (df, di, do, dg) = fio, du
+    product, slope, dfiog, centred, tanh_c, dc_term, dc, dh_t, kept_h, kept_c = scratch(
+        dtype, (N, G), (4, N, H), (4, N, H), *[(N, H)] * 7)
+    df, di, do, dg = dfiog
     row_h, row_c = np.empty(G, dtype), np.empty(H, dtype)
     ones = examples.ones
     dc.fill(0)
     dh_t.fill(0)
     for t in reversed(range(T)):
-        u_t, a_t = u[t], a[t]
+        a_t, (f, i, o, g) = a[t], fiog[t]
         e = gradient.drows_of(t)
         np.add(dh_t, dh[t], out=dh_t)
         examples.hold_back(t, dh_t, kept_h)
         examples.hold_back(t, dc, kept_c)
-        gates.open_gates(u_t, fio)
-        gates.slopes(u_t, slope)
+        gates.slopes(fiog[t], slope)
         # Eq. 8
         examples.subtract(t, c[t + 1], c_mean[t], out=centred)
         np.multiply(centred, s_c[t], out=tanh_c)
@@ -121,7 +118,7 @@ def backward(dh, call, stored):
         np.tanh(tanh_c, out=tanh_c)
         np.multiply(dh_t, tanh_c, out=do)
         np.multiply(dh_t, o, out=dc_term)
-        gates.slopes(tanh_c, tanh_c)
+        gates.tanh_slopes(tanh_c, tanh_c)
         np.multiply(dc_term, tanh_c, out=dc_term)
         # The batch norm of c_t
         np.multiply(dc_term, centred, out=tanh_c)
@@ -137,10 +134,10 @@ def backward(dh, call, stored):
         np.add(dc, dc_term, out=dc)
         # Eq. 7
         np.multiply(dc, c[t], out=df)
-        np.multiply(dc, u_t[3], out=di)
+        np.multiply(dc, g, out=di)
         np.multiply(dc, i, out=dg)
         np.multiply(dc, f, out=dc)
-        np.multiply(du, slope, out=gates.by_gate(e))
+        np.multiply(dfiog, slope, out=gates.by_gate(e))
         # Eq. 6
         x_term.collect(t, e)
         np.multiply(e, a_t, out=product)
@@ -162,5 +159,5 @@ def backward(dh, call, stored):
         e_a -= stored.statistics["h"].mean * x_term.sums
     dx, grads = x_term.finish()
     return dx, (dh_t, dc), {
-        **grads, "W_h": gradient.total, "gamma_h": (inv_h * e_a).sum(axis=0) * post,
+        **grads, "W_h": gradient.total, "gamma_h": (inv_h * e_a).sum(axis=0),
         "gamma_c": (inv_c * e_c).sum(axis=0), "beta_c": e_1.sum(axis=0)}

@@ -14,7 +14,7 @@ import numpy as np
 from minibn.kernels import workspace
 from minibn.kernels.call import Stored
 from minibn.kernels.examples import Examples, scale_of, scratch
-from minibn.kernels.gates import slopes
+from minibn.kernels.gates import tanh_slopes
 from minibn.kernels.look_up import SymbolSums, Table
 from minibn.kernels.weight_gradient import WeightGradient
 from minibn.statistics import Statistics
@@ -88,7 +88,7 @@ def backward(dh, call, stored):
         e = gradient.drows_of(t)
         np.add(dh_t, dh[t], out=dh_t)
         examples.hold_back(t, dh_t, kept)
-        slopes(h[t + 1], product)
+        tanh_slopes(h[t + 1], product)
         np.multiply(dh_t, product, out=e)
         np.multiply(e, a[t], out=product)
         np.dot(examples.ones, product, out=e_a[t])

@@ -12,7 +12,7 @@ import numpy as np
 
 from minibn.kernels.call import Stored
 from minibn.kernels.examples import Examples, scale_of, scratch
-from minibn.kernels.gates import slopes
+from minibn.kernels.gates import tanh_slopes
 from minibn.kernels.input_term import normalized_input
 from minibn.kernels.weight_gradient import WeightGradient
 from minibn.statistics import Statistics
@@ -64,7 +64,7 @@ def backward(dh, call, stored):
     T, N, H = a.shape
     dtype = a.dtype
     examples = Examples(T, N, dtype, call.mask)
-    x_term = source.backward(examples, 1)
+    x_term = source.backward(examples)
     gradient = WeightGradient(T, N, H, H, dtype, None if given is None else h[:T])
     inv_std = 1 / np.sqrt(variance + call.eps)
     s = inv_std * p["gamma_h"]
@@ -77,7 +77,7 @@ def backward(dh, call, stored):
         e = gradient.drows_of(t)
         np.add(dh_t, dh[t], out=dh_t)
         examples.hold_back(t, dh_t, kept)
-        slopes(h[t + 1], product)
+        tanh_slopes(h[t + 1], product)
         np.multiply(dh_t, product, out=e)
         x_term.collect(t, e)
         np.multiply(e, a[t], out=product)

@@ -6,19 +6,16 @@ so with the pre-activations of f, i, o halved (the halves are folded into weight
 all of (N, 4H) serves all gates:
 
     u = tanh(PRE * tilde),    f, i, o = u/2 + 1/2,    g = u
-
-and d tilde = POST * (what reaches the gate) * (1 - u^2), with the factor POST folded in again.
 """
 
 import numpy as np
 
 PRE = (0.5, 0.5, 0.5, 1.0)          # of f, i, o, g
-POST = (0.25, 0.25, 0.25, 1.0)
 
 
-def per_unit(factors, H, dtype):
-    """A factor for each gate as a row (4H,)."""
-    return np.repeat(np.array(factors, dtype=dtype), H)
+def pre(H, dtype):
+    """PRE for each unit, as a row (4H,)."""
+    return np.repeat(np.array(PRE, dtype=dtype), H)
 
 
 def by_gate(a):
@@ -30,13 +27,22 @@ def by_gate(a):
     return a.reshape(len(a), 4, -1).transpose(1, 0, 2)
 
 
-def open_gates(u, gates):
-    """f, i, o = u/2 + 1/2, into `gates` (3, N, H)."""
-    np.multiply(u[:3], 0.5, out=gates)
-    np.add(gates, 0.5, out=gates)
+def write(tilde, fiog):
+    """fiog (4, N, H) = f, i, o, g of PRE * tilde (N, 4H)."""
+    np.tanh(by_gate(tilde), out=fiog)
+    fio = fiog[:3]
+    np.multiply(fio, 0.5, out=fio)
+    np.add(fio, 0.5, out=fio)
 
 
-def slopes(u, slope):
-    """slope = 1 - u^2."""
-    np.square(u, out=slope)
+def slopes(fiog, slope):
+    """What the gradient of each gate is multiplied with: f (1 - f) of a sigmoid, 1 - g^2 of a tanh."""
+    np.subtract(1, fiog[:3], out=slope[:3])
+    np.multiply(fiog[:3], slope[:3], out=slope[:3])
+    tanh_slopes(fiog[3], slope[3])
+
+
+def tanh_slopes(h, slope):
+    """slope = 1 - h^2."""
+    np.square(h, out=slope)
     np.subtract(1, slope, out=slope)

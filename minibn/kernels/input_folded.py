@@ -60,9 +60,9 @@ class FoldedInput:
         """See `minibn.kernels.input_term`."""
         return FoldedForward(self, b, scale)
 
-    def backward(self, examples, scale):
+    def backward(self, examples):
         """See `minibn.kernels.input_term`."""
-        return FoldedBackward(self, examples, scale)
+        return FoldedBackward(self, examples)
 
     def weights(self, examples):
         """The weights of the examples in the statistics: (T, 1, N), per sequence over all steps."""
@@ -107,7 +107,7 @@ class FoldedForward:
 
 
 class FoldedBackward:
-    """Takes the gradient of the pre-activations step by step; `scale` times what it is given is the true one.
+    """Takes the gradient of the pre-activations step by step.
 
     Attributes
     ----------
@@ -115,13 +115,12 @@ class FoldedBackward:
         Of what was given, over the examples.
     """
 
-    def __init__(self, source, examples, scale):
-        self.source, self.scale = source, scale
+    def __init__(self, source, examples):
+        self.source = source
         self.rows, self.W_x = source.rows, source.W_x
         T, N, K = self.rows.shape
         (D, G), dtype = self.W_x.shape, self.rows.dtype
         self.s = source.inv_std * source.gamma                                  # (T or 1, G)
-        self.s_scaled = self.s * scale
         self.weight = source.weights(examples) if source.centred else None      # (T, 1, N)
         self.sums = np.empty((T, G), dtype)
         self.dx = np.empty((T, N, D), dtype)
@@ -140,34 +139,32 @@ class FoldedBackward:
         else:
             np.matmul(self.rows[t, :, :D].T, e, out=P)
         np.dot(self.rows[t, :, D], e, out=self.sums[t])
-        np.multiply(self.W_x, self.s_scaled[t if len(self.s) > 1 else 0], out=self.W_scaled)
+        np.multiply(self.W_x, self.s[t if len(self.s) > 1 else 0], out=self.W_scaled)
         np.matmul(e, self.W_scaled.T, out=self.dx[t])
         if self.total is not None:
             np.add(self.total, self.P, out=self.total)
         elif k == 0:
             steps = slice(t, min(t + self.steps, len(self.rows)))
             at = steps if len(self.s) > 1 else slice(0, 1)
-            self._through_statistics(steps, at, self.P[:steps.stop - t], self.sums[steps] * self.scale)
+            self._through_statistics(steps, at, self.P[:steps.stop - t], self.sums[steps])
 
     def finish(self):
         """dx (T, N, D), and the gradients of W_x, gamma_x and b."""
         if self.total is not None:
             everything = slice(0, len(self.rows))
-            sums = self.sums.sum(axis=0, keepdims=True) * self.scale
-            self._through_statistics(everything, slice(0, 1), self.total, sums)
-        db = self.sums.sum(axis=0) * self.scale
-        return self.dx, {"W_x": self.dW_x, "gamma_x": self.dgamma_x, "b": db}
+            self._through_statistics(everything, slice(0, 1), self.total, self.sums.sum(axis=0, keepdims=True))
+        return self.dx, {"W_x": self.dW_x, "gamma_x": self.dgamma_x, "b": self.sums.sum(axis=0)}
 
     def _through_statistics(self, steps, at, P, S):
         """Add to the gradients what a range of steps gives, whose statistics are the rows `at`."""
         source, W_x, product = self.source, self.W_x, self.product[:len(P)]
         inv_std, s = source.inv_std[at], self.s[at]
         np.multiply(P, W_x, out=product)
-        e_hat = product.sum(axis=1) * self.scale
+        e_hat = product.sum(axis=1)
         if not source.centred:
             e_hat -= source.statistics.mean[at] * S
         e_hat *= inv_std                                                        # sum_n e x_hat
-        np.multiply(P, self.s_scaled[at][:, None], out=P)
+        np.multiply(P, s[:, None], out=P)
         if source.centred:
             xc, weight = self.rows[steps, :, :-1], np.swapaxes(self.weight[steps], 1, 2)
             C = np.swapaxes(xc * weight, 1, 2) @ xc

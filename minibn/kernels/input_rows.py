@@ -43,9 +43,9 @@ class InputRows:
         """See `minibn.kernels.input_term`."""
         return RowsForward(self, b, scale, examples)
 
-    def backward(self, examples, scale):
+    def backward(self, examples):
         """See `minibn.kernels.input_term`."""
-        return RowsBackward(self, examples, scale)
+        return RowsBackward(self, examples)
 
 
 class ProjectedInput(InputRows):
@@ -118,13 +118,13 @@ class RowsForward:
 
 
 class RowsBackward:
-    """Takes the gradient of the pre-activations step by step; `scale` times what it is given is the true one."""
+    """Takes the gradient of the pre-activations step by step."""
 
-    def __init__(self, source, examples, scale):
-        self.source, self.examples, self.scale = source, examples, scale
+    def __init__(self, source, examples):
+        self.source, self.examples = source, examples
         (T, N), G, dtype = source.x.shape[:2], source.W_x.shape[1], source.W_x.dtype
         self.gradient = source.gradient()
-        self.s = source.inv_std * (source.gamma * scale)                        # (T, G)
+        self.s = source.inv_std * source.gamma                                  # (T, G)
         if source.own:
             # How much of each sum over the examples returns to one of them.
             self.m = self.s * np.array(examples.share, dtype)[:, None]
@@ -152,8 +152,8 @@ class RowsBackward:
     def finish(self):
         """dx (T, N, D) or None, and the gradients of W_x, gamma_x and b."""
         dx, dW_x = self.gradient.finish()
-        return dx, {"W_x": dW_x, "gamma_x": (self.source.inv_std * self.e_a).sum(axis=0) * self.scale,
-                    "b": self.sums.sum(axis=0) * self.scale}
+        dgamma_x = (self.source.inv_std * self.e_a).sum(axis=0)
+        return dx, {"W_x": dW_x, "gamma_x": dgamma_x, "b": self.sums.sum(axis=0)}
 
 
 class ProjectedGradient:

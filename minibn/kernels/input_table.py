@@ -38,9 +38,9 @@ class TableInput:
         """See `minibn.kernels.input_term`."""
         return TableForward(self, b, scale)
 
-    def backward(self, examples, scale):
+    def backward(self, examples):
         """See `minibn.kernels.input_term`."""
-        return TableBackward(self, examples, scale)
+        return TableBackward(self, examples)
 
 
 class TableForward:
@@ -56,10 +56,10 @@ class TableForward:
 
 
 class TableBackward:
-    """Takes the gradient of the pre-activations step by step; `scale` times what it is given is the true one."""
+    """Takes the gradient of the pre-activations step by step."""
 
-    def __init__(self, source, examples, scale):
-        self.source, self.ones, self.scale = source, examples.ones, scale
+    def __init__(self, source, examples):
+        self.source, self.ones = source, examples.ones
         (D, G), dtype = source.centred.shape, source.centred.dtype
         self.table = SymbolSums(source.x, D, G, dtype)
         self.sums = np.empty((len(source.x), G), dtype)
@@ -73,7 +73,6 @@ class TableBackward:
         """None, for integers have no gradient, and the gradients of W_x, gamma_x and b."""
         source, P, A = self.source, self.table.total, self.source.centred
         w, inv_std = source.weight[:, None], source.inv_std
-        np.multiply(P, self.scale, out=P)
         db, e_a = P.sum(axis=0), (P * A).sum(axis=0)
         dW_x = source.gamma * inv_std * (P - w * (db + A * inv_std ** 2 * e_a))
         return None, {"W_x": dW_x, "gamma_x": inv_std[0] * e_a, "b": db}

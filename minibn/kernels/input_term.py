@@ -6,8 +6,8 @@ There are four ways to it, chosen here, and all look alike from outside:
     source.statistics                                   (T, G), per sequence (1, G); complete after the time loop
     x_term = source.forward(b, scale, examples)
     x_term.write(t, offset, out=)                       out = scale * (BN(W_x x_t) + b) + offset
-    x_term = source.backward(examples, scale)
-    x_term.collect(t, e)                                `scale` times e (N, G) is the gradient; t descends
+    x_term = source.backward(examples)
+    x_term.collect(t, e)                                e (N, G) is the gradient; t descends
     x_term.sums                                         (T, G): the e collected so far, summed over the examples
     dx, grads = x_term.finish()                         the gradients of W_x, gamma_x and b
 """

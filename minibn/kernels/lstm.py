@@ -1,10 +1,10 @@
 r"""Eqs. 2-4 for a whole sequence: the LSTM.
 
 All of Eq. 2 is one product with the stacked [W_h; W_x; b], times PRE (see `minibn.kernels.gates`). Kept for the
-backward, besides the stack and h_0 .. h_T in its rows (see `minibn.kernels.stacked`):
+backward, besides h_0 .. h_T in the rows of the stack (see `minibn.kernels.stacked`):
 
     c       (T + 1, N, H)           c_0 .. c_T
-    u       (T, 4, N, H)            the tanh of all gates
+    fiog    (T, 4, N, H)            f, i, o, g
 """
 
 import numpy as np
@@ -12,7 +12,7 @@ import numpy as np
 from minibn.kernels import gates, workspace
 from minibn.kernels.call import Stored
 from minibn.kernels.examples import Examples, scratch
-from minibn.kernels.stacked import stack
+from minibn.kernels.stacked import stack, stack_gradient
 
 
 def forward(call):
@@ -21,19 +21,17 @@ def forward(call):
     T, N = call.x.shape[:2]
     H, dtype = h_0.shape[1], p["W_h"].dtype
     examples = Examples(T, N, dtype, call.mask)
-    inputs = stack(call, gates.per_unit(gates.PRE, H, dtype))
+    inputs = stack(call, gates.pre(H, dtype))
     rows, c = inputs.rows, workspace.empty((T + 1, N, H), dtype)
-    u = workspace.empty((T, 4, N, H), dtype)
-    tilde, fio, scratch_c = scratch(dtype, (N, 4 * H), (3, N, H), (N, H))
-    (f, i, o), tilde_by_gate = fio, gates.by_gate(tilde)
+    fiog = workspace.empty((T, 4, N, H), dtype)
+    tilde, scratch_c = scratch(dtype, (N, 4 * H), (N, H))
     c[0] = c_0
     for t in range(T):
-        c_t, h_t = c[t + 1], rows[t + 1, :, :H]
+        (f, i, o, g), c_t, h_t = fiog[t], c[t + 1], rows[t + 1, :, :H]
         inputs.write(t, out=tilde)
-        np.tanh(tilde_by_gate, out=u[t])
-        gates.open_gates(u[t], fio)
+        gates.write(tilde, fiog[t])
         np.multiply(f, c[t], out=c_t)
-        np.multiply(i, u[t, 3], out=scratch_c)
+        np.multiply(i, g, out=scratch_c)
         np.add(c_t, scratch_c, out=c_t)
         if "beta_c" in p:
             np.add(c_t, p["beta_c"], out=scratch_c)
@@ -43,32 +41,27 @@ def forward(call):
         np.multiply(o, scratch_c, out=h_t)
         examples.freeze(t, h_t, rows[t, :, :H])
         examples.freeze(t, c_t, c[t])
-    return Stored(rows[1:, :, :H], c[1:], {}, {"inputs": inputs, "c": c, "u": u})
+    return Stored(rows[1:, :, :H], c[1:], {}, {"rows": rows, "c": c, "fiog": fiog})
 
 
 def backward(dh, call, stored):
     """Back-propagation through time."""
-    inputs, c, u = (stored.arrays[name] for name in ("inputs", "c", "u"))
+    rows, c, fiog = (stored.arrays[name] for name in ("rows", "c", "fiog"))
     p = call.params
-    T, _, N, H = u.shape
-    dtype = u.dtype
-    examples = Examples(T, N, dtype, call.mask)
-    W_h, gradient = inputs.weights[:H], inputs.backward(call, 0.5 * gates.per_unit(gates.PRE, H, dtype))
-    fio, slope, du, tanh_c, dc_term, dc, dh_t, kept_h, kept_c = scratch(
-        dtype, (3, N, H), (4, N, H), (4, N, H), *[(N, H)] * 6)
-    (f, i, o), (df, di, do, dg) = fio, du
+    T, _, N, H = fiog.shape
+    dtype = fiog.dtype
+    examples, gradient = Examples(T, N, dtype, call.mask), stack_gradient(call, rows)
+    slope, dfiog, tanh_c, dc_term, dc, dh_t, kept_h, kept_c = scratch(dtype, (4, N, H), (4, N, H), *[(N, H)] * 6)
+    df, di, do, dg = dfiog
     dbeta_c, row = np.zeros(H, dtype), np.empty(H, dtype)
     dc.fill(0)
     dh_t.fill(0)
     for t in reversed(range(T)):
-        dtilde = gradient.drows_of(t)
+        dtilde, (f, i, o, g) = gradient.drows_of(t), fiog[t]
         np.add(dh_t, dh[t], out=dh_t)
         examples.hold_back(t, dh_t, kept_h)
         examples.hold_back(t, dc, kept_c)
-        gates.open_gates(u[t], fio)
-        gates.slopes(u[t], slope)
-        # With this the gradient of tilde is PRE/2 times `dtilde` for all gates, and the weights have PRE in them.
-        np.multiply(slope[3], 2, out=slope[3])
+        gates.slopes(fiog[t], slope)
         if "beta_c" in p:
             np.add(c[t + 1], p["beta_c"], out=tanh_c)
             np.tanh(tanh_c, out=tanh_c)
@@ -76,19 +69,18 @@ def backward(dh, call, stored):
             np.tanh(c[t + 1], out=tanh_c)
         np.multiply(dh_t, tanh_c, out=do)
         np.multiply(dh_t, o, out=dc_term)
-        gates.slopes(tanh_c, tanh_c)
+        gates.tanh_slopes(tanh_c, tanh_c)
         np.multiply(dc_term, tanh_c, out=dc_term)
         if "beta_c" in p:
             np.dot(examples.ones, dc_term, out=row)
             np.add(dbeta_c, row, out=dbeta_c)
         np.add(dc, dc_term, out=dc)
         np.multiply(dc, c[t], out=df)
-        np.multiply(dc, u[t, 3], out=di)
+        np.multiply(dc, g, out=di)
         np.multiply(dc, i, out=dg)
         np.multiply(dc, f, out=dc)
-        np.multiply(du, slope, out=gates.by_gate(dtilde))
-        np.matmul(dtilde, W_h.T, out=dh_t)
-        np.multiply(dh_t, 0.5, out=dh_t)
+        np.multiply(dfiog, slope, out=gates.by_gate(dtilde))
+        np.matmul(dtilde, p["W_h"].T, out=dh_t)
         examples.pass_on(dh_t, kept_h)
         examples.pass_on(dc, kept_c)
         gradient.collect(t)

@@ -1,6 +1,6 @@
 r"""Eq. 1 for a whole sequence: the tanh RNN.
 
-One product per step, with the stacked [W_h; W_x; b]. Kept for the backward: the stack, and h_0 .. h_T in its rows (see
+One product per step, with the stacked [W_h; W_x; b]. Kept for the backward: h_0 .. h_T, in the rows of the stack (see
 `minibn.kernels.stacked`).
 """
 
@@ -8,8 +8,8 @@ import numpy as np
 
 from minibn.kernels.call import Stored
 from minibn.kernels.examples import Examples, scratch
-from minibn.kernels.gates import slopes
-from minibn.kernels.stacked import stack
+from minibn.kernels.gates import tanh_slopes
+from minibn.kernels.stacked import stack, stack_gradient
 
 
 def forward(call):
@@ -25,22 +25,22 @@ def forward(call):
         inputs.write(t, out=h_tilde)
         np.tanh(h_tilde, out=h_t)
         examples.freeze(t, h_t, rows[t, :, :H])
-    return Stored(rows[1:, :, :H], None, {}, {"inputs": inputs})
+    return Stored(rows[1:, :, :H], None, {}, {"rows": rows})
 
 
 def backward(dh, call, stored):
     """Back-propagation through time."""
-    inputs, W_h = stored.arrays["inputs"], call.params["W_h"]
+    rows, W_h = stored.arrays["rows"], call.params["W_h"]
     T, N, H = stored.h.shape
     dtype = W_h.dtype
-    examples, gradient = Examples(T, N, dtype, call.mask), inputs.backward(call, 1)
+    examples, gradient = Examples(T, N, dtype, call.mask), stack_gradient(call, rows)
     dh_t, slope, kept = scratch(dtype, *[(N, H)] * 3)
     dh_t.fill(0)
     for t in reversed(range(T)):
         dh_tilde = gradient.drows_of(t)
         np.add(dh_t, dh[t], out=dh_t)
         examples.hold_back(t, dh_t, kept)
-        slopes(stored.h[t], slope)
+        tanh_slopes(stored.h[t], slope)
         np.multiply(dh_t, slope, out=dh_tilde)
         np.matmul(dh_tilde, W_h.T, out=dh_t)
         examples.pass_on(dh_t, kept)

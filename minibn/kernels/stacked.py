@@ -5,9 +5,8 @@ the table W_x + b. Both look alike from outside:
 
     inputs = stack(call, scale)
     inputs.rows                                 (T + 1, N, .): the first H columns are h_0 .. h_T, yet to be written
-    inputs.weights                              their first H rows are W_h * scale
     inputs.write(t, out=)
-    gradient = inputs.backward(call, scale)     `scale` times the rows put into `drows_of(t)` is the gradient
+    gradient = stack_gradient(call, rows)       the gradient of step t goes into `drows_of(t)`
     gradient.collect(t)                         t descends
     dx, grads = gradient.finish()               the gradients of W_h, W_x and b
 """
@@ -22,6 +21,11 @@ from minibn.kernels.weight_gradient import InputGradient, WeightGradient
 def stack(call, scale):
     """The sum of the terms, the way that is fastest for the input."""
     return (Split if call.x.ndim == 2 else Stacked)(call, scale)
+
+
+def stack_gradient(call, rows):
+    """The gradient of the stack that had these rows, and no scale."""
+    return (SplitGradient if call.x.ndim == 2 else StackedGradient)(call, rows)
 
 
 class Stacked:
@@ -43,10 +47,6 @@ class Stacked:
         """out (N, G) = the sum of the terms at step t."""
         np.matmul(self.rows[t], self.weights, out=out)
 
-    def backward(self, call, scale):
-        """See above."""
-        return StackedGradient(self, call, scale)
-
 
 class Split(Stacked):
     """Integer x (T, N): what is left of the stack is W_h."""
@@ -67,22 +67,19 @@ class Split(Stacked):
         self.table.take(t, self.looked_up)
         np.add(out, self.looked_up, out=out)
 
-    def backward(self, call, scale):
-        return SplitGradient(self, call, scale)
-
 
 class StackedGradient:
     """The gradient of `Stacked`: of many steps at once."""
 
-    def __init__(self, inputs, call, scale):
-        p, (T, N) = call.params, call.x.shape[:2]
-        self.H, self.scale = len(p["W_h"]), scale
-        self.weights = WeightGradient(T, N, *inputs.weights.shape, inputs.weights.dtype, inputs.rows[:T])
+    def __init__(self, call, rows):
+        T, N, K = rows[:-1].shape
+        self.H, G = call.params["W_h"].shape
+        self.weights = WeightGradient(T, N, K, G, rows.dtype, rows[:T])
         self.drows_of = self.weights.drows_of
         self.input = self._input_gradient(call)
 
     def _input_gradient(self, call):
-        return InputGradient(call.params["W_x"] * self.scale, *call.x.shape[:2])
+        return InputGradient(call.params["W_x"], *call.x.shape[:2])
 
     def collect(self, t):
         """The rows of step t are complete."""
@@ -92,7 +89,6 @@ class StackedGradient:
     def finish(self):
         """dx (T, N, D) or None, and the gradients of W_h, W_x and b."""
         total, H = self.weights.total, self.H
-        np.multiply(total, self.scale, out=total)
         return self.input.dx, {"W_h": total[:H], "W_x": total[H:-1], "b": total[-1]}
 
 
@@ -103,7 +99,5 @@ class SplitGradient(StackedGradient):
         return SymbolSums(call.x, *call.params["W_x"].shape, self.weights.total.dtype, self.weights.steps)
 
     def finish(self):
-        total, table = self.weights.total, self.input.total
-        np.multiply(total, self.scale, out=total)
-        np.multiply(table, self.scale, out=table)
-        return None, {"W_h": total, "W_x": table, "b": table.sum(axis=0)}
+        table = self.input.total
+        return None, {"W_h": self.weights.total, "W_x": table, "b": table.sum(axis=0)}
