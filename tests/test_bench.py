@@ -1,6 +1,7 @@
 """`minibn bench`: turns, medians, ratios, memory, text. Nothing here depends on how long anything took."""
 
 import json
+import platform
 import signal
 import statistics
 import sys
@@ -17,7 +18,7 @@ from minibn.bench.cells import make_problem
 from minibn.bench.entrants import CELLS, PLAIN_LSTM, Entrant, Setting, build, entrants
 from minibn.bench.machine import describe_machine
 from minibn.bench.memory import allocating_lines, kept_arrays, measure_memory
-from minibn.bench.report import rows_of
+from minibn.bench.report import header_text, rows_of
 from minibn.bench.run import Plan
 from minibn.cli import main
 
@@ -420,6 +421,24 @@ def test_header_says_machine_versions_and_date():
     assert found["versions"]["minibn"] == minibn.__version__ and found["versions"]["numpy"] == np.__version__
     assert found["blas"]
     json.dumps(found)
+
+
+def test_openblas_is_asked_which_kernels_it_runs(monkeypatch):
+    if "openblas" not in describe_machine(1)["blas"] or platform.machine() != "x86_64":
+        pytest.skip("NumPy's BLAS is not OpenBLAS for x86-64")
+    monkeypatch.setenv("OPENBLAS_CORETYPE", "Nehalem")
+    assert describe_machine(1)["blas_core"] == "Nehalem"
+
+
+@pytest.mark.parametrize(("avx512", "core", "advised"), [
+    (True, "Haswell", True), (True, "Zen", True), (True, "SkylakeX", False), (True, None, False),
+    (False, "Haswell", False), (None, "Haswell", False),
+])
+def test_a_blas_that_makes_no_use_of_avx512_is_pointed_out(avx512, core, advised):
+    settings = {"dtype": "float32", "device": "cpu", "rounds": 3}
+    text = header_text({"machine": describe_machine(1) | {"avx512": avx512, "blas_core": core}, "settings": settings})
+    assert ("OPENBLAS_CORETYPE=SkylakeX" in text) == advised
+    assert (f"kernels for {core}" in text) == (core is not None)
 
 
 # ------------------------------------------------------------------ the command

@@ -2,7 +2,9 @@
 
 import os
 import platform
+import re
 import subprocess
+import sys
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -28,11 +30,13 @@ def describe_machine(threads, device="cpu"):
     Returns
     -------
     dict
-        "processor", "cores" (those this process may use), "threads", "load" (of the last minute; None where the
-        system does not say), "system", "python", "versions", "blas", "gpu" (None on the CPU), "date".
+        "processor", "avx512" (whether it has it; None where the system does not say), "cores" (those this process may
+        use), "threads", "load" (of the last minute; None likewise), "system", "python", "versions", "blas",
+        "blas_core" (the processor that OpenBLAS takes this one for; None for others), "gpu" (None on the CPU), "date".
     """
     return {
         "processor": _processor(),
+        "avx512": _avx512(),
         "cores": available_cores(),
         "threads": threads,
         "load": round(os.getloadavg()[0], 2) if hasattr(os, "getloadavg") else None,
@@ -40,6 +44,7 @@ def describe_machine(threads, device="cpu"):
         "python": platform.python_version(),
         "versions": {"minibn": minibn.__version__, **_versions()},
         "blas": _blas(),
+        "blas_core": _blas_core(),
         "gpu": _gpu() if device == "cuda" else None,
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
     }
@@ -47,16 +52,29 @@ def describe_machine(threads, device="cpu"):
 
 def _processor():
     """The model of the processor, as far as the system tells."""
-    cpuinfo = Path("/proc/cpuinfo")
-    if cpuinfo.exists():
-        for line in cpuinfo.read_text(encoding="utf-8", errors="replace").splitlines():
-            if line.startswith("model name"):
-                return line.split(":", 1)[1].strip()
+    if name := _cpuinfo("model name"):
+        return name
     if platform.system() == "Darwin":
         asked = subprocess.run(["sysctl", "-n", "machdep.cpu.brand_string"], capture_output=True, text=True)
         if asked.returncode == 0:
             return asked.stdout.strip()
     return platform.processor() or platform.machine()
+
+
+def _avx512():
+    flags = _cpuinfo("flags")
+    return None if flags is None else "avx512f" in flags.split()
+
+
+def _cpuinfo(field):
+    """What Linux says of the first processor; None where it says nothing."""
+    cpuinfo = Path("/proc/cpuinfo")
+    if cpuinfo.exists():
+        for line in cpuinfo.read_text(encoding="utf-8", errors="replace").splitlines():
+            name, _, value = line.partition(":")
+            if name.strip() == field:
+                return value.strip()
+    return None
 
 
 def _versions():
@@ -73,6 +91,14 @@ def _blas():
     """The library behind NumPy's matrix products."""
     blas = np.show_config(mode="dicts").get("Build Dependencies", {}).get("blas", {})
     return f"{blas.get('name', 'unknown')} {blas.get('version', '')}".strip()
+
+
+def _blas_core():
+    """OpenBLAS decides when it is loaded which processor's kernels it runs, and says so if it is asked to."""
+    said = subprocess.run([sys.executable, "-c", "import numpy"], capture_output=True, text=True,
+                          env={**os.environ, "OPENBLAS_VERBOSE": "2"}).stderr
+    found = re.search(r"^Core: (\w+)$", said, re.MULTILINE)
+    return found and found[1]
 
 
 def _gpu():

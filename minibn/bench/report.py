@@ -10,6 +10,7 @@ HEADINGS = ("", "forward", "backward", "both", "/ products", "/ nn.LSTM", "/ bes
             "/ both", "memory")
 LEGEND = ("A ratio is the median of the rounds' ratios. iteration: batch, forward, loss, backward, clipping, RMSProp. "
           "memory: ")
+AVX2_CORES = ("Haswell", "Zen")     # as OpenBLAS calls the processors that it uses AVX2 on, and no more
 MEMORY = {"cpu": "at most, beyond what the process had before its first run.",
           "cuda": "what the library has taken of the GPU's, at most."}
 
@@ -78,15 +79,18 @@ def header_text(report):
     where = f", {machine['gpu']}" if machine["gpu"] else ""
     versions = ", ".join(f"{name} {text}" for name, text in machine["versions"].items())
     threads = f"{machine['threads']} thread{'s' * (machine['threads'] != 1)}"
+    core = f", its kernels for {machine['blas_core']}" if machine["blas_core"] else ""
     lines = [f"{machine['processor']}, {machine['cores']} cores, {threads}{where}; {machine['system']}, "
              f"Python {machine['python']}",
-             f"{versions}; BLAS of NumPy: {machine['blas']}",
+             f"{versions}; BLAS of NumPy: {machine['blas']}{core}",
              f"{machine['date']}, {settings['dtype']} on {settings['device']}, medians of {settings['rounds']} "
              "alternating rounds, milliseconds",
              LEGEND + MEMORY[settings["device"]]]
     if machine["load"] is not None and machine["load"] > 0.5:
         lines.append(f"The machine was not idle before it began (load {machine['load']:.1f}): trust the ratios, "
                      "not the times.")
+    if machine["avx512"] and machine["blas_core"] in AVX2_CORES:
+        lines.append("The processor has AVX-512, of which NumPy's BLAS makes no use: try OPENBLAS_CORETYPE=SkylakeX.")
     return "\n".join(lines)
 
 
