@@ -1,11 +1,16 @@
-"""Which tests may be skipped, and when a skip is a failure."""
+"""Which tests may be skipped, when a skip is a failure, and what Ctrl-C does."""
 
 import importlib.util
 import os
+import signal
 
 import pytest
 
 REQUIRE_ORACLES = os.environ.get("MINIBN_REQUIRE_ORACLES") == "1"
+
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:   # what a shell gives to background commands
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def _has_cuda():

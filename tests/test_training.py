@@ -745,6 +745,7 @@ def test_config_json_says_what_the_run_was_made_with(finished):
         "system",
         "cpus",
         "threads",
+        "blas_core",
         "started",
         "command",
         "data_sha256",
