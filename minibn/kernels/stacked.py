@@ -24,7 +24,7 @@ def stack(call, scale):
 
 
 def stack_gradient(call, rows):
-    """The gradient of the stack that had these rows, and no scale."""
+    """The gradient of the terms themselves, whatever they were scaled with, from the rows of the stack."""
     return (SplitGradient if call.x.ndim == 2 else StackedGradient)(call, rows)
 
 

@@ -27,7 +27,7 @@ def made_with(config):
         "system": f"{platform.system()} {platform.machine()}",
         "cpus": os.cpu_count(),
         "threads": {name: os.environ[name] for name in THREAD_VARIABLES if name in os.environ},
-        "blas_core": os.environ.get("OPENBLAS_CORETYPE"),
+        "blas_core": os.environ.get("OPENBLAS_CORETYPE"),       # as asked for; None: as OpenBLAS chose
         "started": datetime.now(UTC).isoformat(timespec="seconds"),
         "command": shlex.join([_program(), *sys.argv[1:]]),
         "data_sha256": config.data_checksums(),
