@@ -4,9 +4,12 @@ On device arrays only rank, dtype and sizes are looked at, so that no check ever
 values are checked on the host, where batches are made (`minibn.data.check_batch`).
 """
 
+import math
 import sys
 
 import numpy as np
+
+LARGEST_INTEGER = 2 ** 63 - 1       # what an int64 holds
 
 
 def is_array(value):
@@ -83,11 +86,50 @@ def check_choice(name, value, choices):
         raise ValueError(f"{name}: expected one of {', '.join(map(repr, choices))}, got {value!r}; choose one of them")
 
 
+def show(value):
+    """A value for a message, shortened: Python itself refuses to write out the longest integers."""
+    if isinstance(value, int) and value.bit_length() > 128:
+        return f"an integer of {value.bit_length()} bits"
+    text = " ".join(repr(value).split())
+    return text if len(text) <= 80 else f"{text[:77]}..."
+
+
+def check_integer(name, value, at_least=0, remedy="pass a whole number"):
+    """An integer that an array can count to, as a Python int. A bool is none; a NumPy integer could overflow."""
+    if isinstance(value, bool) or not isinstance(value, int | np.integer):
+        raise TypeError(f"{name}: expected an integer of at least {at_least}, got {show(value)}; {remedy}")
+    if not at_least <= value <= LARGEST_INTEGER:
+        raise ValueError(f"{name}: expected an integer from {at_least} to {LARGEST_INTEGER}, got {show(value)}; {remedy}")
+    return int(value)
+
+
+def check_number(name, value, dtype="float64", *, above=None, at_least=None, below=None, remedy="pass such a number"):
+    """A number that is finite and within its bounds as `dtype` holds it, as a Python float.
+
+    In float32 1e300 is infinite and 1e-60 is zero. A NumPy scalar would widen float32 arrays.
+    """
+    dtype = np.dtype(dtype)
+    bounds = {"above": above, "of at least": at_least, "below": below}
+    words = " and ".join(f"{word} {bound}" for word, bound in bounds.items() if bound is not None)
+    expected = f"a finite {dtype} number {words}".rstrip()
+    if isinstance(value, bool | np.bool_) or not isinstance(value, int | float | np.integer | np.floating):
+        raise TypeError(f"{name}: expected {expected}, got {show(value)}; {remedy}")
+    try:
+        with np.errstate(all="ignore"):
+            held = float(dtype.type(value))
+    except OverflowError:               # an integer beyond every float
+        held = math.inf
+    if not (math.isfinite(held) and (above is None or held > above) and (at_least is None or held >= at_least)
+            and (below is None or held < below)):
+        raise ValueError(f"{name}: expected {expected}, got {show(value)}; {remedy}")
+    return float(value)
+
+
 def check_sizes(**sizes):
     """Refuse what is not a positive integer."""
     for name, size in sizes.items():
-        if not isinstance(size, int | np.integer) or size < 1:
-            raise ValueError(f"{name}: expected a positive integer, got {size!r}; pass at least 1")
+        if isinstance(size, bool) or not isinstance(size, int | np.integer) or not 1 <= size <= LARGEST_INTEGER:
+            raise ValueError(f"{name}: expected a positive integer, got {show(size)}; pass at least 1")
 
 
 def check_below(name, array, count):
