@@ -43,9 +43,9 @@ def check_array(name, array, symbols, kinds="fc", **sizes):
     axes = symbols.split()
     words = [f"{axis}={sizes[axis]}" if axis in sizes else axis for axis in axes]
     expected = f"({', '.join(words)}{',' * (len(words) == 1)})"
-    if not is_array(array):
-        raise TypeError(f"{name}: expected an array of shape {expected}, got {type(array).__name__}; "
-                        f"convert it with numpy.asarray")
+    if not is_array(array) or isinstance(array, np.ma.MaskedArray | np.matrix):      # these two compute otherwise
+        remedy = "fill it, and pass mask=" if isinstance(array, np.ma.MaskedArray) else "convert it with numpy.asarray"
+        raise TypeError(f"{name}: expected an array of shape {expected}, got {type(array).__name__}; {remedy}")
     if array.dtype.kind not in kinds:
         names = {"f": "floating", "c": "complex", "i": "integer", "u": "unsigned", "b": "bool"}
         wanted = " or ".join(names[kind] for kind in kinds)
@@ -66,7 +66,7 @@ def check_same_dtype(dtype, **arrays):
     """Refuse a floating array whose dtype is not the parameters' `dtype` (complex steps included)."""
     for name, array in arrays.items():
         if array.dtype != dtype:
-            other = f", or make the layer with dtype={array.dtype}" if array.dtype.kind == "f" else ""
+            other = f", or make the layer with dtype={array.dtype}" if array.dtype in ("float32", "float64") else ""
             raise TypeError(f"{name}: expected the parameters' dtype {dtype}, got {array.dtype}; "
                             f"convert it, {name.split()[0]}.astype('{dtype}'){other}")
 
@@ -97,9 +97,10 @@ def show(value):
 def check_integer(name, value, at_least=0, remedy="pass a whole number"):
     """An integer that an array can count to, as a Python int. A bool is none; a NumPy integer could overflow."""
     if isinstance(value, bool) or not isinstance(value, int | np.integer):
-        raise TypeError(f"{name}: expected an integer of at least {at_least}, got {show(value)}; {remedy}")
+        raise TypeError(f"{name}: expected an integer >= {at_least}, got {show(value)}; {remedy}")
     if not at_least <= value <= LARGEST_INTEGER:
-        raise ValueError(f"{name}: expected an integer from {at_least} to {LARGEST_INTEGER}, got {show(value)}; {remedy}")
+        bound = f">= {at_least}" if value < at_least else f"<= {LARGEST_INTEGER}"
+        raise ValueError(f"{name}: expected an integer {bound}, got {show(value)}; {remedy}")
     return int(value)
 
 
@@ -109,9 +110,9 @@ def check_number(name, value, dtype="float64", *, above=None, at_least=None, bel
     In float32 1e300 is infinite and 1e-60 is zero. A NumPy scalar would widen float32 arrays.
     """
     dtype = np.dtype(dtype)
-    bounds = {"above": above, "of at least": at_least, "below": below}
+    bounds = {"above": above or None, ">=": at_least, "below": below}
     words = " and ".join(f"{word} {bound}" for word, bound in bounds.items() if bound is not None)
-    expected = f"a finite {dtype} number {words}".rstrip()
+    expected = f"a {'positive, ' if above == 0 else ''}finite {dtype} number {words}".rstrip()
     if isinstance(value, bool | np.bool_) or not isinstance(value, int | float | np.integer | np.floating):
         raise TypeError(f"{name}: expected {expected}, got {show(value)}; {remedy}")
     try:

@@ -1,4 +1,4 @@
-"""The runs in ``tests/data/``, made by minibn 0.1.0 before its run folders changed: what they are, and how they were made.
+"""The runs in ``tests/data/``, made by minibn 0.1.0 before its run folders changed: what they are, how they were made.
 
 ``python tests/saved_runs.py FOLDER`` makes them again, with the code as it is now. Each is there finished and
 unfinished, as a run that was killed after iteration 18, with its last checkpoint at 16. ``scores.json`` holds what

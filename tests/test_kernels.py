@@ -4,6 +4,7 @@ import gc
 import subprocess
 import sys
 import tracemalloc
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -388,8 +389,13 @@ def test_memory_is_used_again_once_nobody_holds_it():
     assert store.kept == 0
 
 
+class Owner:
+    """What a store serves: a layer, for it."""
+
+
 def test_what_is_kept_is_never_more_than_what_was_once_needed():
-    store = workspace.Store()
+    store, owner = workspace.Store(), Owner()
+    store.serve(owner)
     for size in (100_000, 220_000, 50_000, 300_000):
         arrays = [store.empty((size,), np.float64) for _ in range(3)]
         most = 1.125 * store.most_in_use
@@ -397,6 +403,51 @@ def test_what_is_kept_is_never_more_than_what_was_once_needed():
         del arrays
         assert store.in_use == 0
         assert store.kept <= most
+
+
+def test_little_is_kept_when_nobody_is_served_any_more(monkeypatch):
+    monkeypatch.setattr(workspace, "IDLE", 2_000_000)
+    store, owner = workspace.Store(), Owner()
+    store.serve(owner)
+    held, freed = ([store.empty((200_000,), np.float64) for _ in range(2)] for _ in range(2))
+    del freed
+    assert store.kept > 2_000_000       # somebody will want it
+    del owner
+    assert store.kept <= 2_000_000
+    del held                            # what comes back later finds the limit too
+    assert store.in_use == 0 and 0 < store.kept <= 2_000_000
+    store.clear()
+    assert store.kept == 0
+
+
+def test_threads_share_the_store():
+    """Two layers in four threads, T and N changing: each gets memory of its own, and the gradients of one thread."""
+    layers = [LSTM(3, 40, engine="kernels", rng=0), BNLSTM(3, 40, engine="kernels", rng=0)]
+    problems = [(layer, np.random.default_rng(0).normal(size=(T, N, 3)))
+                for layer in layers for T, N in ((40, 60), (70, 30), (20, 90), (55, 45))]
+
+    def gradient(problem):
+        layer, x = problem
+        return layer.backward(*layer.forward(x))[0]
+
+    alone = [gradient(problem) for problem in problems]
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)                 # the threads take turns all the time
+    try:
+        with ThreadPoolExecutor(4) as pool:
+            for _ in range(10):
+                for found, expected in zip(pool.map(gradient, problems), alone, strict=True):
+                    assert np.array_equal(found, expected)
+    finally:
+        sys.setswitchinterval(interval)
+
+
+def test_workspaces_can_be_freed():
+    cell, x = minibn.BNLSTM(3, 64, engine="kernels", rng=0), np.ones((20, 30, 3))
+    cell.backward(*cell.forward(x))
+    assert workspace.STORE.kept > 0
+    minibn.free_workspaces()
+    assert workspace.STORE.kept == 0
 
 
 def test_small_arrays_and_zeros():

@@ -143,7 +143,7 @@ def _counts(cell, x, dh, smallest):
         cell.backward(dh, cell.forward(x)[1])
     tracemalloc.start()
     try:
-        forward, (_, cache) = _count_allocations(lambda: cell.forward(x), smallest)
+        forward, cache = _count_allocations(lambda: cell.forward(x)[1], smallest)
         backward, _ = _count_allocations(lambda: cell.backward(dh, cache), smallest)
     finally:
         tracemalloc.stop()

@@ -103,7 +103,8 @@ def batch_norm_backward(dy, cache):
     dhat = dy * gamma                                                 # (..., N, G)
     centred = a - mean                                                # (..., N, G)
     dinv_std = (dhat * centred).sum(axis=-2, keepdims=True)           # (..., 1, G)
-    dvariance = -0.5 * inv_std ** 3 * dinv_std                        # (..., 1, G)
+    # (..)^-3/2, its factors in an order that forms no power: float32 could not hold it.
+    dvariance = -0.5 * inv_std * (inv_std * (inv_std * dinv_std))     # (..., 1, G)
     # The variance depends on the mean too, but dVar/dE = -2 sum_n weight_n (a_n - E) = 0.
     dmean = -(dhat * inv_std).sum(axis=-2, keepdims=True)             # (..., 1, G)
     da = dhat * inv_std + xp.swapaxes(weight, -1, -2) * (dmean + 2 * centred * dvariance)

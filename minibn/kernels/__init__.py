@@ -19,8 +19,9 @@ import numpy as np
 from minibn.backend import array_module
 from minibn.kernels import bn_lstm, bn_rnn, bn_rnn_two_term, lstm, rnn, workspace
 from minibn.kernels.call import Call, Stored
+from minibn.kernels.workspace import STORE
 
-__all__ = ["CELLS", "Call", "Stored", "backward", "forward", "keep"]
+__all__ = ["CELLS", "STORE", "Call", "Stored", "backward", "forward", "free_workspaces", "keep"]
 
 CELLS = {
     "rnn": (rnn.forward, rnn.backward),
@@ -48,6 +49,11 @@ def keep(array):
     copy = workspace.empty(array.shape, array.dtype)
     copy[...] = array
     return copy
+
+
+def free_workspaces():
+    """Give back the memory that the kernels keep to use again. What somebody still holds is not touched."""
+    STORE.clear()
 
 
 def _table(x):

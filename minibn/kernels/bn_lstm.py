@@ -14,7 +14,7 @@ import numpy as np
 
 from minibn.kernels import gates
 from minibn.kernels.call import Stored
-from minibn.kernels.examples import Examples, scale_of, scratch
+from minibn.kernels.examples import Examples, scale_of, scratch, square_in_units
 from minibn.kernels.input_term import normalized_input
 from minibn.kernels.weight_gradient import WeightGradient
 from minibn.statistics import Statistics
@@ -94,7 +94,8 @@ def backward(dh, call, stored):
     s_h, s_c = inv_h * gamma_h, inv_c * gamma_c
     # How much of a sum over the examples returns to each of them: nothing, where the statistics were given.
     share = np.zeros((T, 1), dtype) if given is not None else np.array(examples.share, dtype)[:, None]
-    r_h, r_c = s_h * inv_h ** 2 * share, s_c * inv_c ** 2 * share
+    (square_h, per_unit_h), (square_c, per_unit_c) = square_in_units(inv_h), square_in_units(inv_c)
+    r_h, r_c = s_h * square_h * share, s_c * square_c * share
     m_c = s_c * share
     e_a, e_c, e_1 = np.empty((T, G), dtype), np.empty((T, H), dtype), np.empty((T, H), dtype)
     product, slope, dfiog, centred, tanh_c, dc_term, dc, dh_t, kept_h, kept_c = scratch(
@@ -127,6 +128,7 @@ def backward(dh, call, stored):
         np.multiply(dc_term, s_c[t], out=dc_term)
         if given is None:
             np.multiply(r_c[t], e_c[t], out=row_c)
+            np.multiply(row_c, per_unit_c, out=row_c)
             np.multiply(centred, row_c, out=centred)
             np.subtract(dc_term, centred, out=dc_term)
             np.multiply(m_c[t], e_1[t], out=row_c)
@@ -145,6 +147,7 @@ def backward(dh, call, stored):
         np.multiply(e, s_h[t], out=e)
         if given is None:
             np.multiply(r_h[t], e_a[t], out=row_h)
+            np.multiply(row_h, per_unit_h, out=row_h)
             np.multiply(a_t, row_h, out=product)
             np.subtract(e, product, out=e)
             examples.subtract(t, h[t], h_mean[t], out=gradient.rows_of(t))

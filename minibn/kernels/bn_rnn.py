@@ -13,7 +13,7 @@ import numpy as np
 
 from minibn.kernels import workspace
 from minibn.kernels.call import Stored
-from minibn.kernels.examples import Examples, scale_of, scratch
+from minibn.kernels.examples import Examples, scale_of, scratch, square_in_units
 from minibn.kernels.gates import tanh_slopes
 from minibn.kernels.look_up import SymbolSums, Table
 from minibn.kernels.weight_gradient import WeightGradient
@@ -77,7 +77,8 @@ def backward(dh, call, stored):
     s = inv_std * p["gamma"]
     share = np.array(examples.share, dtype)[:, None] if given is None else 0
     m = s * share
-    r = m * inv_std ** 2
+    square, per_unit = square_in_units(inv_std)
+    r = m * square
     e_a, e_1, row = np.empty((T, H), dtype), np.empty((T, H), dtype), np.empty(H, dtype)
     symbols = SymbolSums(call.x, *p["W_x"].shape, dtype, gradient.steps) if call.x.ndim == 2 else None
     weights_T = _weights(call).T
@@ -96,6 +97,7 @@ def backward(dh, call, stored):
         np.multiply(e, s[t], out=e)
         if given is None:
             np.multiply(r[t], e_a[t], out=row)
+            np.multiply(row, per_unit, out=row)
             np.multiply(a[t], row, out=product)
             np.subtract(e, product, out=e)
             if symbols is not None:                                # rows [h, x] need not: they are centred themselves

@@ -11,7 +11,7 @@ Kept for the backward, besides the input (see `minibn.kernels.input_term`):
 import numpy as np
 
 from minibn.kernels.call import Stored
-from minibn.kernels.examples import Examples, scale_of, scratch
+from minibn.kernels.examples import Examples, scale_of, scratch, square_in_units
 from minibn.kernels.gates import tanh_slopes
 from minibn.kernels.input_term import normalized_input
 from minibn.kernels.weight_gradient import WeightGradient
@@ -69,7 +69,8 @@ def backward(dh, call, stored):
     inv_std = 1 / np.sqrt(variance + call.eps)
     s = inv_std * p["gamma_h"]
     share = np.array(examples.share, dtype)[:, None] if given is None else 0
-    r = s * inv_std ** 2 * share
+    square, per_unit = square_in_units(inv_std)
+    r = s * square * share
     e_a, row = np.empty((T, H), dtype), np.empty(H, dtype)
     product, dh_t, kept = scratch(dtype, *[(N, H)] * 3)
     dh_t.fill(0)
@@ -85,6 +86,7 @@ def backward(dh, call, stored):
         np.multiply(e, s[t], out=e)
         if given is None:
             np.multiply(r[t], e_a[t], out=row)
+            np.multiply(row, per_unit, out=row)
             np.multiply(a[t], row, out=product)
             np.subtract(e, product, out=e)
             examples.subtract(t, h[t], h_mean[t], out=gradient.rows_of(t))

@@ -1,5 +1,7 @@
 """Statistics over the examples of a minibatch, in place: weighted sums as products with a vector of weights."""
 
+import math
+
 import numpy as np
 
 from minibn.kernels import workspace
@@ -14,8 +16,8 @@ class Examples:
         1/N, or mask/(number of live examples).
     share : sequence of T scalars
         What one live example weighs: 1/N, or 1/(number of live examples).
-    live, padded : sequence of T arrays (N, 1), or None
-        1 where an example is live, where it is padded; None without a mask.
+    padded : bool ndarray of shape (T, N, 1), or None
+        Where an example is padded; None without a mask.
     """
 
     def __init__(self, T, N, dtype, mask=None):
@@ -24,13 +26,12 @@ class Examples:
         if mask is None:
             self.weight = [np.full(N, 1 / N, dtype)] * T
             self.share = [real.type(1 / N)] * T
-            self.live = self.padded = None
+            self.padded = None
         else:
             count = np.maximum(mask.sum(axis=1, keepdims=True), 1)
             self.weight = (mask / count).astype(dtype)
             self.share = (1 / count[:, 0]).astype(real)
-            self.live = mask.astype(dtype)[..., None]
-            self.padded = (~mask).astype(dtype)[..., None]
+            self.padded = ~mask[..., None]
 
     def centre(self, t, a, mean, out):
         """out = a - mean with the batch mean of step t, which is left in `mean` (G,); zero where padded."""
@@ -40,23 +41,27 @@ class Examples:
     def subtract(self, t, a, mean, out):
         """out = a - mean, zero where padded."""
         np.subtract(a, mean, out=out)
-        if self.live is not None:
-            np.multiply(out, self.live[t], out=out)
+        if self.padded is not None:
+            np.copyto(out, 0, where=self.padded[t])
 
     def freeze(self, t, new, old):
         """The carried state: padded examples keep the one before."""
         if self.padded is not None:
-            np.copyto(new, old, where=self.padded[t] != 0)
+            np.copyto(new, old, where=self.padded[t])
 
     def hold_back(self, t, dstate, kept):
-        """Split a gradient (N, H) of the carried state: `kept` is the part of the padded examples."""
-        if self.live is not None:
-            np.multiply(dstate, self.padded[t], out=kept)
-            np.multiply(dstate, self.live[t], out=dstate)
+        """Split a gradient (N, H) of the carried state: `kept` is the part of the padded examples.
+
+        Nothing is multiplied with zero: it may be infinite.
+        """
+        if self.padded is not None:
+            kept.fill(0)
+            np.copyto(kept, dstate, where=self.padded[t])
+            np.copyto(dstate, 0, where=self.padded[t])
 
     def pass_on(self, dstate, kept):
         """Add what was held back to what the step itself passes on."""
-        if self.live is not None:
+        if self.padded is not None:
             np.add(dstate, kept, out=dstate)
 
 
@@ -65,6 +70,16 @@ def scale_of(gamma, variance, eps, out):
     np.add(variance, eps, out=out)
     np.sqrt(out, out=out)
     np.divide(gamma, out, out=out)
+
+
+def square_in_units(inv_std):
+    """inv_std^2 as (inv_std^2 unit, 1 / unit): at large deviations float32 cannot hold what it is multiplied to.
+
+    The unit is a power of two near the largest standard deviation, so that it changes no rounding.
+    """
+    smallest = float(inv_std.real.min())
+    unit = 2.0 ** -math.ceil(math.log2(smallest)) if 0 < smallest < 1 else 1.0
+    return inv_std * (inv_std * unit), 1 / unit
 
 
 def scratch(dtype, *shapes):

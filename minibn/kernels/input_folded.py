@@ -69,10 +69,10 @@ class FoldedInput:
         T, N, _ = self.rows.shape
         if not self.per_sequence:
             return np.stack(examples.weight)[:, None]
-        if examples.live is None:
+        if examples.padded is None:
             return np.full((T, 1, N), 1 / (T * N), self.rows.dtype)
-        live = np.swapaxes(examples.live, 1, 2)                                 # (T, 1, N)
-        return live / np.maximum(live.real.sum(), 1)
+        live = ~np.swapaxes(examples.padded, 1, 2)                              # (T, 1, N)
+        return live / self.rows.real.dtype.type(max(live.sum(), 1))
 
     def _variance(self, weight):
         """Of xc W_x: from squares, step by step, for D > 1; from the one variance of x itself for D = 1."""

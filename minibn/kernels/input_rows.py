@@ -13,7 +13,7 @@ are not kept, but made again in the backward, which takes less time than to fetc
 import numpy as np
 
 from minibn.kernels import workspace
-from minibn.kernels.examples import scale_of, scratch
+from minibn.kernels.examples import scale_of, scratch, square_in_units
 from minibn.kernels.look_up import SymbolSums, Table
 from minibn.kernels.weight_gradient import InputGradient, WeightGradient
 from minibn.statistics import Statistics
@@ -128,7 +128,8 @@ class RowsBackward:
         if source.own:
             # How much of each sum over the examples returns to one of them.
             self.m = self.s * np.array(examples.share, dtype)[:, None]
-            self.r = self.m * source.inv_std ** 2
+            square, self.per_unit = square_in_units(source.inv_std)
+            self.r = self.m * square
         self.sums, self.e_a = np.empty((T, G), dtype), np.empty((T, G), dtype)
         self.row = np.empty(G, dtype)
         [self.a] = scratch(dtype, (N, G))
@@ -143,6 +144,7 @@ class RowsBackward:
         np.multiply(e, self.s[t], out=da)
         if source.own:
             np.multiply(self.r[t], self.e_a[t], out=row)
+            np.multiply(row, self.per_unit, out=row)
             np.multiply(a, row, out=a)
             np.subtract(da, a, out=da)
             np.multiply(self.m[t], self.sums[t], out=row)

@@ -74,5 +74,5 @@ class TableBackward:
         source, P, A = self.source, self.table.total, self.source.centred
         w, inv_std = source.weight[:, None], source.inv_std
         db, e_a = P.sum(axis=0), (P * A).sum(axis=0)
-        dW_x = source.gamma * inv_std * (P - w * (db + A * inv_std ** 2 * e_a))
+        dW_x = source.gamma * inv_std * (P - w * (db + A * inv_std * (inv_std * e_a)))
         return None, {"W_x": dW_x, "gamma_x": inv_std[0] * e_a, "b": db}

@@ -6,9 +6,11 @@ call of a like size gets it. Nobody has to give anything back, and what somebody
 """
 
 import math
+import weakref
 
 import numpy as np
 
+IDLE = 2 ** 26      # bytes that are kept when no layer is left that would use them
 SMALL = 2 ** 15     # bytes; below, the allocator is as good
 ALIGNMENT = 64      # bytes: a cache line, and the widest vector register
 
@@ -31,13 +33,28 @@ class _Block:
 class Store:
     """Blocks of memory that nobody uses, by their size.
 
-    What is kept never makes the total larger than the most that was ever in use at once and an eighth.
+    While a layer exists that computed with kernels, what is kept never makes the total larger than the most that was
+    ever in use at once and an eighth: the next iteration will want it again. After that `IDLE` bytes stay at most.
+
+    Threads may share a store. There is no lock, for a block can come back at any moment, in the middle of a call of the
+    same thread: each step is a single operation on a dict or a list, which Python does not interrupt.
     """
 
     def __init__(self):
         self._free = {}         # size class in bytes -> list of memory blocks
         self._lent = {}         # id of a block -> its size
+        self._served = {}       # id of a layer that exists -> None
         self.most_in_use = 0
+
+    def serve(self, layer):
+        """Keep memory as long as this layer exists."""
+        if id(layer) not in self._served:
+            self._served[id(layer)] = None
+            weakref.finalize(layer, self._leave, id(layer)).atexit = False
+
+    def _leave(self, key):
+        self._served.pop(key, None)
+        self._trim(0)
 
     @property
     def in_use(self):
@@ -59,7 +76,7 @@ class Store:
         try:
             memory = self._free[size].pop()
         except (KeyError, IndexError):
-            self._make_room(size)
+            self._trim(size)
             memory = np.empty(size, np.uint8)
         self._lent[id(memory)] = size
         self.most_in_use = max(self.most_in_use, self.in_use)
@@ -68,18 +85,26 @@ class Store:
     def take_back(self, memory):
         """Keep a block for the next one who needs it. Imports nothing: Python may be shutting down."""
         self._lent.pop(id(memory))
-        self._free.setdefault(memory.size, []).append(memory)
+        if self._served or self.kept + memory.size <= IDLE:
+            self._free.setdefault(memory.size, []).append(memory)
 
     def clear(self):
         """Forget the free blocks, and how much was in use before."""
         self._free.clear()
         self.most_in_use = self.in_use
 
-    def _make_room(self, size):
-        """Drop free blocks until the new one does not raise the total above what was in use, and an eighth."""
+    def _trim(self, size):
+        """Drop free blocks until one of `size` bytes more is within the limit."""
         for blocks in list(self._free.values()):
-            while blocks and self.in_use + self.kept + size > 1.125 * self.most_in_use:
-                blocks.pop()
+            while blocks and self.kept + size > self._limit():
+                try:
+                    blocks.pop()
+                except IndexError:      # another thread took the last one
+                    break
+
+    def _limit(self):
+        """How much may be kept."""
+        return 1.125 * self.most_in_use - self.in_use if self._served else IDLE
 
 
 def _size_class(needed):

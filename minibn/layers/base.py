@@ -1,4 +1,9 @@
-"""What every layer is: parameters, checks, the input term, the initial state, and the way forward and backward."""
+"""What every layer is: parameters, checks, the input term, the initial state, and the way forward and backward.
+
+A backward gives the gradients of its own forward, or it refuses. So a cache that can go backward owns all that it
+needs: a copy of the layer's parameters, of x, the mask, the states and the statistics that were given. What it
+computed is read-only, and the h that is returned beside it is a copy, the caller's to change.
+"""
 
 import copy
 
@@ -12,6 +17,7 @@ from minibn.initializers import orthogonal, recurrent_weights
 from minibn.layers.caches import InputCache, KernelCache, LayerCache
 from minibn.layers.checks import (
     check_dtype,
+    check_first_step,
     check_initial_state,
     check_input,
     check_rows,
@@ -55,6 +61,12 @@ class RecurrentLayer:
         }
         self.params = {name: value.astype(dtype) for name, value in params.items()}
 
+    def __repr__(self):
+        sizes = {"input_size": self.input_size, "hidden_size": self.hidden_size}
+        options = {**sizes, **{name: value for name, value in vars(self).items() if name not in ("params", "engine")}}
+        words = ", ".join(f"{name}={value!r}" for name, value in options.items())
+        return f"{type(self).__name__}({words}, dtype={self.dtype}, engine={self.engine!r})"
+
     @property
     def dtype(self):
         """The dtype of the parameters, which x must have too."""
@@ -94,19 +106,14 @@ class RecurrentLayer:
             An argument of the wrong type, dtype, rank or size; NumPy and CuPy mixed; a minibatch of one example
             without `statistics`.
         """
-        check_input(self, x, mask)
-        if mask is not None:
-            mask = mask != 0                                          # (T, N)
-            x = array_module(x).where(mask if x.ndim == 2 else mask[..., None], x, 0)        # padding is never read
-        check_rows(self, x)
-        T, N = x.shape[:2]
-        given = None
-        if self.terms:
-            check_statistics(self, statistics, first_step, N)
-            given = statistics and self._statistics_at(statistics, first_step, T)
-        run = self._kernels_forward if self.engine == "kernels" else self._equations_forward
-        cache = run(x, self._initial_state(initial_state, x, N), mask, given)
-        cache.learned_state = initial_state is None
+        checked = self._checked(x, mask, initial_state, statistics, first_step)
+        cache = self.map_params(kernels.keep)._run(*(_copied(value) for value in checked))
+        cache.make_read_only(self)
+        return kernels.keep(cache.h), cache
+
+    def forward_only(self, x, mask=None, initial_state=None, statistics=None, first_step=0):
+        """As `forward`, where nobody will go backward: nothing is copied, and `backward` refuses the cache."""
+        cache = self._run(*self._checked(x, mask, initial_state, statistics, first_step))
         return cache.h, cache
 
     def backward(self, dh, cache, observe=None, observe_input=None):
@@ -117,7 +124,8 @@ class RecurrentLayer:
         dh : ndarray of shape (T, N, H)
             Gradient of the loss with respect to h, only the loss terms of each step itself.
         cache : LayerCache
-            Of the forward pass; it is not changed, and may be used again.
+            Of this layer's `forward`; it is not changed, and may be used again. Whatever became of the layer's
+            parameters, of x or h since then, the gradients are those of that very forward pass.
         observe : callable, optional
             ``observe(t, gradients, dstate)``: sees the total derivatives of every quantity at step t.
         observe_input : callable, optional
@@ -134,17 +142,47 @@ class RecurrentLayer:
         if isinstance(cache, KernelCache) and observe is None and observe_input is None:
             dx, dstate, grads = kernels.backward(self.kernel, dh, cache.call, cache.stored)
         else:
-            dx, dstate, grads = self._equations_backward(dh, cache, observe, observe_input)
+            dx, dstate, grads = cache.layer._equations_backward(dh, cache, observe, observe_input)
+        if cache.mask is not None and dx is not None:
+            dx = array_module(dx).where(cache.mask[..., None], dx, 0)  # padding is never read, whatever dh holds
         if cache.learned_state:
             dstate = tuple(d.sum(axis=0) for d in dstate)             # (H,): h_0 is broadcast over the batch
         grads = {**grads, **dict(zip(self.state_names, dstate, strict=True))}
-        return dx, {name: grads[name] for name in self.params}
+        return dx, {name: grads[name] for name in cache.layer.params}
+
+    def _checked(self, x, mask, initial_state, statistics, first_step):
+        """What `_run` takes: x with zeros at padded steps, the mask as bool, the given states and statistics."""
+        if self.engine == "kernels":
+            kernels.STORE.serve(self)
+        check_input(self, x, mask)
+        if mask is not None:
+            mask = mask != 0                                          # (T, N)
+            x = array_module(x).where(mask if x.ndim == 2 else mask[..., None], x, 0)        # padding is never read
+        check_rows(self, x)
+        T, N = x.shape[:2]
+        if initial_state is not None:
+            check_initial_state(self, initial_state, N)
+            initial_state = tuple(initial_state)
+        first_step = check_first_step(first_step)
+        check_statistics(self, statistics, N)
+        given = self._statistics_at(statistics, first_step, T) if self.terms and statistics is not None else None
+        return x, mask, initial_state, given
+
+    def _run(self, x, mask, initial_state, given):
+        """The forward pass on checked arguments: everything that it computed."""
+        state = initial_state
+        if state is None:
+            shape = (x.shape[1], self.hidden_size)
+            state = tuple(array_module(x).broadcast_to(self.params[name], shape) for name in self.state_names)
+        run = self._kernels_forward if self.engine == "kernels" else self._equations_forward
+        cache = run(x, state, mask, given)
+        cache.learned_state = initial_state is None
+        return cache
 
     def _equations_forward(self, x, state, mask, given):
         inputs = self._input_forward(x, mask, given and given.get("x"))
         recurrent = given and {term: values for term, values in given.items() if term != "x"}
-        sequence = self._recur_forward(inputs.x_term, state, mask, recurrent)
-        return LayerCache(type(self), inputs, sequence)
+        return LayerCache(self, inputs, self._recur_forward(inputs.x_term, state, mask, recurrent))
 
     def _equations_backward(self, dh, cache, observe, observe_input):
         dx_term, dstate, grads = self._recur_backward(dh, cache.sequence, observe)
@@ -152,10 +190,8 @@ class RecurrentLayer:
         return dx, dstate, {**grads, **input_grads}
 
     def _kernels_forward(self, x, state, mask, given):
-        kept = self.map_params(kernels.keep)                          # an optimizer may change the layer's in place
-        state = tuple(kernels.keep(value) for value in state)
-        call = kernels.Call(x, state, kept.params, mask, given, self.eps, self.input_statistics)
-        return KernelCache(kept, call, kernels.forward(self.kernel, call))
+        call = kernels.Call(x, state, self.params, mask, given, self.eps, self.input_statistics)
+        return KernelCache(self, call, kernels.forward(self.kernel, call))
 
     def _input_forward(self, x, mask, given):
         p = self.params
@@ -191,7 +227,7 @@ class RecurrentLayer:
                 for term in self.terms}
 
     def forward_in_pieces(self, x, mask=None, initial_state=None, statistics=None, piece_steps=None):
-        """Run `forward` on consecutive pieces of a sequence and yield each (h, cache): bounded memory, no backward.
+        """Run `forward_only` on consecutive pieces of a sequence and yield each (h, cache): bounded memory.
 
         The states are those of one long forward pass, since a step's statistics are its own. A piece has
         `piece_steps` steps, by default as many as fit in a few dozen MiB. Where the input is normalized per
@@ -207,17 +243,10 @@ class RecurrentLayer:
             piece_steps = T
         for start in range(0, T, piece_steps):
             piece = slice(start, start + piece_steps)
-            h, cache = self.forward(x[piece], None if mask is None else mask[piece], initial_state, statistics, start)
+            of_piece = x[piece], None if mask is None else mask[piece]
+            h, cache = self.forward_only(*of_piece, initial_state, statistics, start)
             yield h, cache
             initial_state = cache.final_state
-
-    def _initial_state(self, given, x, N):
-        """The given states, or the learned ones for each of the N examples."""
-        if given is None:
-            return tuple(array_module(x).broadcast_to(self.params[name], (N, self.hidden_size))
-                         for name in self.state_names)
-        check_initial_state(self, given, N)
-        return tuple(given)
 
     def _statistics_at(self, statistics, first_step, T):
         """The rows of the given statistics for T steps: term -> Statistics (T, 1, G); "x" per sequence: (1, G)."""
@@ -230,3 +259,14 @@ class RecurrentLayer:
         """G, the number of features of a normalized term."""
         return self.hidden_size if term == "c" else self.blocks * self.hidden_size
 
+
+def _copied(value):
+    """A copy of an array, or of all arrays in a tuple or dict; None stays None."""
+    if value is None:
+        return None
+    if isinstance(value, dict):
+        return {name: _copied(item) for name, item in value.items()}
+    if isinstance(value, tuple):
+        items = [_copied(item) for item in value]
+        return value._make(items) if hasattr(value, "_make") else tuple(items)
+    return kernels.keep(value)

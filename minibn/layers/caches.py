@@ -3,6 +3,8 @@
 from functools import cached_property
 from typing import NamedTuple
 
+import numpy as np
+
 from minibn.backend import array_module
 from minibn.equations.recurrence import SequenceCache
 from minibn.statistics import Statistics
@@ -34,11 +36,24 @@ class LayerCache:
     ``cache.x_hat`` and every other quantity of the equations are stacked over time.
     """
 
-    def __init__(self, layer_type, inputs, sequence):
-        self.layer_type = layer_type
+    made_by = None              # the layer whose backward takes this cache; None: no backward does
+
+    def __init__(self, layer, inputs, sequence):
+        self.layer = layer      # as it was: its parameters are those of this forward pass
         self.inputs = inputs
         self.sequence = sequence
         self.learned_state = True
+
+    def __repr__(self):
+        T, N = self.x.shape[:2]
+        padded = "" if self.mask is None else ", masked"
+        refuses = "" if self.made_by is not None else ", without a backward"
+        return f"<{type(self).__name__} of T={T} steps, N={N} examples{padded}{refuses}: {self.layer!r}>"
+
+    def make_read_only(self, made_by):
+        """Let `made_by` go backward from here: nobody changes what was computed. (CuPy has no read-only arrays.)"""
+        self.made_by = made_by
+        _make_read_only((self.layer.params, self.inputs, tuple(vars(self.sequence).values())))
 
     @property
     def x(self):
@@ -69,18 +84,21 @@ class LayerCache:
 
 
 class KernelCache(LayerCache):
-    """What a kernel kept, and the layer that made it: every other quantity is recomputed by the equations.
+    """What a kernel kept: every other quantity is recomputed by the equations.
 
     Each step is computed from the states that the kernel carried to it, so that what the equations answer is what
     the kernel did, up to the rounding of one step.
     """
 
     def __init__(self, layer, call, stored):
-        self.layer_type = type(layer)
         self.layer = layer
         self.call = call
         self.stored = stored
         self.learned_state = True
+
+    def make_read_only(self, made_by):
+        self.made_by = made_by
+        _make_read_only((self.call, self.stored))
 
     @property
     def x(self):
@@ -117,7 +135,8 @@ class KernelCache(LayerCache):
     def inputs(self):
         """The input term, by the equations."""
         given = self.call.given
-        return self.layer._input_forward(self.call.x, self.call.mask, given and given.get("x"))
+        inputs = self.layer._input_forward(self.call.x, self.call.mask, given and given.get("x"))
+        return inputs if self.made_by is None else _make_read_only(inputs)
 
     @cached_property
     def sequence(self):
@@ -131,6 +150,8 @@ class KernelCache(LayerCache):
             steps += self.layer._recur_forward(x_term[one], state, None if mask is None else mask[one], at_t).steps
             state = tuple(carried[t] for carried in self._states)
             states.append(state)
+        if self.made_by is not None:
+            _make_read_only(steps)
         return SequenceCache(steps, states, self.call.state, mask)
 
     @property
@@ -144,3 +165,13 @@ class KernelCache(LayerCache):
         if term in self.stored.statistics and field in Statistics._fields:
             return getattr(self.stored.statistics[term], field)[:, None]
         return self.inputs.look_up(name) if name.startswith("x_") else getattr(self.sequence, name)
+
+
+def _make_read_only(values):
+    """Make every NumPy array in nested tuples, lists and dicts read-only."""
+    if isinstance(values, np.ndarray):
+        values.flags.writeable = False
+    elif isinstance(values, tuple | list | dict):
+        for value in values.values() if isinstance(values, dict) else values:
+            _make_read_only(value)
+    return values

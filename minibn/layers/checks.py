@@ -4,25 +4,36 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from minibn.errors import check_array, check_below, check_choice, check_same_backend, check_same_dtype
+from minibn.errors import (
+    check_array,
+    check_below,
+    check_choice,
+    check_integer,
+    check_number,
+    check_same_backend,
+    check_same_dtype,
+    is_array,
+    show,
+)
 from minibn.statistics import Statistics
 
 
 def check_dtype(dtype):
     """The dtype of a layer's parameters, float32 or float64."""
-    dtype = np.dtype(dtype)
-    if dtype not in (np.float32, np.float64):
-        raise TypeError(f"dtype: expected float32 or float64, got {dtype}; use float32 or float64")
-    return dtype
+    try:
+        found = np.dtype(dtype)
+    except TypeError:
+        found = show(dtype)
+    if found not in (np.dtype("float32"), np.dtype("float64")):
+        raise TypeError(f"dtype: expected float32 or float64, got {found}; use float32 or float64")
+    return found
 
 
-def check_eps(eps):
-    """What is added to the variances, as a Python float: a NumPy scalar would widen float32."""
-    if not isinstance(eps, int | float | np.number):
-        raise TypeError(f"eps: expected a positive number, got {eps!r}; the paper has 1e-5")
-    if not eps > 0:
-        raise ValueError(f"eps: expected a positive number, got {eps!r}; the paper has 1e-5")
-    return float(eps)
+def check_batch_norm(gamma, eps, dtype):
+    """The initial gamma and what is added to the variances."""
+    dtype = check_dtype(dtype)
+    return (check_number("gamma", gamma, dtype, remedy="the paper has 0.1"),
+            check_number("eps", eps, dtype, above=0, remedy="the paper has 1e-5"))
 
 
 def check_input_statistics(kind):
@@ -34,14 +45,15 @@ def check_input_statistics(kind):
 def check_input(layer, x, mask):
     """x (T, N, D) of the layer's dtype or integers (T, N), mask (T, N) or None, all where the parameters are."""
     W_h = layer.params["W_h"]
-    if getattr(x, "ndim", None) == 2:
-        if x.dtype.kind == "f":
-            raise TypeError(f"x: expected (T, N, D={layer.input_size}), or integers (T, N), got {x.dtype} of shape "
-                            f"{x.shape}; a single feature is x[..., None]")
-        check_array("x", x, "T N", kinds="iu")
-    elif getattr(x, "ndim", None) == 1 and x.dtype.kind in "iu":
+    axes = x.ndim if is_array(x) else None
+    if axes == 1 and x.dtype.kind in "iu":
         raise ValueError(f"x: expected integers (T, N), or (T, N, D={layer.input_size}), got {x.dtype} of shape "
                          f"{x.shape}; a single sequence is x[:, None]")
+    if axes == 2 and x.dtype.kind == "f":
+        raise TypeError(f"x: expected (T, N, D={layer.input_size}), or integers (T, N), got {x.dtype} of shape "
+                        f"{x.shape}; a single feature is x[..., None]")
+    if axes == 2:
+        check_array("x", x, "T N", kinds="iu")
     else:
         check_array("x", x, "T N D", D=layer.input_size)
         check_same_dtype(layer.dtype, x=x)
@@ -69,25 +81,26 @@ def check_initial_state(layer, states, N):
         check_same_dtype(layer.dtype, **{f"initial_state {name}": state})
 
 
-def check_statistics(layer, statistics, first_step, N):
+def check_statistics(layer, statistics, N):
     """Given statistics of every term of the layer; without any, enough examples to have statistics of their own."""
     if statistics is None:
-        if N == 1:
+        if layer.terms and N == 1:
             raise ValueError("x: batch statistics need N >= 2 examples, got N=1, whose normalized values are all "
                              "zero; pass statistics= (minibn.estimate_population_statistics) or a larger batch")
         return
     if not isinstance(statistics, Mapping):
         raise TypeError(f"statistics: expected PopulationStatistics, got {type(statistics).__name__}; "
                         f"estimate them with minibn.estimate_population_statistics")
-    if set(statistics) != set(layer.terms):
+    if layer.terms and set(statistics) != set(layer.terms):
         raise ValueError(f"statistics: expected the terms {sorted(layer.terms)}, got {sorted(statistics)}; "
                          f"estimate them with this model")
     for term in layer.terms:
         _check_term(layer, term, statistics[term])
-    if not isinstance(first_step, int | np.integer):
-        raise TypeError(f"first_step: expected an integer, got {first_step!r}; steps count from 0")
-    if first_step < 0:
-        raise ValueError(f"first_step: expected a time step >= 0, got {first_step}; steps count from 0")
+
+
+def check_first_step(first_step):
+    """The time step of x[0], as a Python int: a NumPy integer could overflow."""
+    return check_integer("first_step", first_step, remedy="steps count from 0")
 
 
 def _check_term(layer, term, statistics):
@@ -106,15 +119,17 @@ def _check_term(layer, term, statistics):
 
 
 def check_upstream(layer, dh, cache):
-    """dh (T, N, H) for the cache that this kind of layer made."""
-    if getattr(cache, "layer_type", None) is not type(layer):
-        got = getattr(cache, "layer_type", type(cache)).__name__
-        raise TypeError(f"cache: expected one from the forward of this {type(layer).__name__}, got {got}; "
-                        f"pass what forward returned")
+    """dh (T, N, H) for a cache that this very layer made, to go backward from."""
+    name, other = type(layer).__name__, getattr(cache, "made_by", layer)
+    if not hasattr(cache, "made_by") or other is not layer:
+        got = "that of a forward_only, which keeps nothing for a backward" if other is None else (
+            type(cache).__name__ if other is layer else f"that of another layer, {other!r}")
+        raise TypeError(f"cache: expected one from the forward of this {name}, got {got}; "
+                        f"pass what this layer's forward returned")
     T, N = cache.x.shape[:2]
     check_array("dh", dh, "T N H", T=T, N=N, H=layer.hidden_size)
     check_same_backend(layer.params["W_h"], dh=dh)
-    check_same_dtype(layer.dtype, dh=dh)
+    check_same_dtype(cache.layer.dtype, dh=dh)
 
 
 def _describe(value):

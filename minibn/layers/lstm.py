@@ -3,8 +3,9 @@
 import numpy as np
 
 from minibn.equations import bn_lstm, input_term, lstm
+from minibn.errors import check_number
 from minibn.layers.base import RecurrentLayer
-from minibn.layers.checks import check_eps, check_input_statistics
+from minibn.layers.checks import check_batch_norm, check_input_statistics
 
 
 class _FourGates(RecurrentLayer):
@@ -16,6 +17,7 @@ class _FourGates(RecurrentLayer):
     def __init__(self, input_size, hidden_size, *, forget_bias=1.0, **settings):
         super().__init__(input_size, hidden_size, **settings)
         forget = lstm.GATES.index("f")
+        forget_bias = check_number("forget_bias", forget_bias, self.dtype, remedy="the authors' code has 1.0")
         self.params["b"][forget * self.hidden_size:(forget + 1) * self.hidden_size] = forget_bias
 
 
@@ -81,10 +83,11 @@ class BNLSTM(_FourGates):
     terms = ("x", "h", "c")
     quantities = {**input_term.QUANTITIES, **bn_lstm.QUANTITIES}
 
-    def __init__(self, input_size, hidden_size, *, gamma=0.1, eps=1e-5, input_statistics="step", **settings):
-        self.gamma, self.eps = gamma, check_eps(eps)
+    def __init__(self, input_size, hidden_size, *, gamma=0.1, eps=1e-5, input_statistics="step", dtype=np.float64,
+                 **settings):
+        self.gamma, self.eps = check_batch_norm(gamma, eps, dtype)
         self.input_statistics = check_input_statistics(input_statistics)
-        super().__init__(input_size, hidden_size, **settings)
+        super().__init__(input_size, hidden_size, dtype=dtype, **settings)
 
     def _new_parameters(self, H, G):
         return {"gamma_x": np.full(G, self.gamma), "gamma_h": np.full(G, self.gamma),

@@ -4,7 +4,7 @@ import numpy as np
 
 from minibn.equations import bn_rnn, input_term, rnn
 from minibn.layers.base import RecurrentLayer
-from minibn.layers.checks import check_eps, check_input_statistics
+from minibn.layers.checks import check_batch_norm, check_input_statistics
 
 
 class RNN(RecurrentLayer):
@@ -55,9 +55,9 @@ class BNRNN(RecurrentLayer):
     terms = ("sum",)
     quantities = bn_rnn.SUM_QUANTITIES
 
-    def __init__(self, input_size, hidden_size, *, gamma=0.1, eps=1e-5, **settings):
-        self.gamma, self.eps = gamma, check_eps(eps)
-        super().__init__(input_size, hidden_size, **settings)
+    def __init__(self, input_size, hidden_size, *, gamma=0.1, eps=1e-5, dtype=np.float64, **settings):
+        self.gamma, self.eps = check_batch_norm(gamma, eps, dtype)
+        super().__init__(input_size, hidden_size, dtype=dtype, **settings)
 
     def _new_parameters(self, H, G):
         return {"gamma": np.full(G, self.gamma)}
@@ -89,10 +89,11 @@ class BNRNNTwoTerm(RecurrentLayer):
     terms = ("x", "h")
     quantities = {**input_term.QUANTITIES, **bn_rnn.TWO_TERM_QUANTITIES}
 
-    def __init__(self, input_size, hidden_size, *, gamma=0.1, eps=1e-5, input_statistics="step", **settings):
-        self.gamma, self.eps = gamma, check_eps(eps)
+    def __init__(self, input_size, hidden_size, *, gamma=0.1, eps=1e-5, input_statistics="step", dtype=np.float64,
+                 **settings):
+        self.gamma, self.eps = check_batch_norm(gamma, eps, dtype)
         self.input_statistics = check_input_statistics(input_statistics)
-        super().__init__(input_size, hidden_size, **settings)
+        super().__init__(input_size, hidden_size, dtype=dtype, **settings)
 
     def _new_parameters(self, H, G):
         return {"gamma_x": np.full(G, self.gamma), "gamma_h": np.full(G, self.gamma)}

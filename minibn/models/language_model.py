@@ -81,7 +81,7 @@ class LanguageModel(RecurrentModel):
             symbols.append(draw_symbol(to_host(logits), temperature, uniform))
             if len(symbols) < length:
                 x = xp.asarray([[symbols[-1]]])                                              # (1, 1)
-                _, cache = self.cell.forward(x, None, state, statistics, t)
+                _, cache = self.cell.forward_only(x, None, state, statistics, t)
                 state = cache.final_state
         return np.array(symbols)
 

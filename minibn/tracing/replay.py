@@ -47,7 +47,7 @@ class Replay:
     def forward(self, nudges, *arguments, **settings):
         """The layer's forward, with each of the `nudges` (number of the visit -> array) added."""
         self._nudges, self._count = nudges, 0
-        return self.layer.forward(*arguments, **settings)
+        return self.layer.forward_only(*arguments, **settings)
 
     def record(self, *arguments, **settings):
         """The cache of a forward without nudges, and its visits: pairs (variable, array)."""
