@@ -74,6 +74,8 @@ def check_same_dtype(dtype, **arrays):
 def check_same_backend(parameter, **arrays):
     """Refuse NumPy arrays beside CuPy parameters and the other way round."""
     for name, array in arrays.items():
+        if not is_array(array):
+            raise TypeError(f"{name}: expected an array, got {type(array).__name__}; convert it with numpy.asarray")
         if isinstance(array, np.ndarray) != isinstance(parameter, np.ndarray):
             there, here = ("cpu", "NumPy") if isinstance(parameter, np.ndarray) else ("cuda", "CuPy")
             raise TypeError(f"{name}: the parameters are {here} arrays, got {type(array).__module__}."
@@ -86,8 +88,18 @@ def check_choice(name, value, choices):
         raise ValueError(f"{name}: expected one of {', '.join(map(repr, choices))}, got {value!r}; choose one of them")
 
 
+def brief(record):
+    """The repr of a named tuple of arrays: their shapes and dtypes, where the numbers would fill the screen."""
+    values = ", ".join(f"{name}={show(value)}" for name, value in zip(record._fields, record, strict=True))
+    return f"{type(record).__name__}({values})"
+
+
 def show(value):
-    """A value for a message, shortened: Python itself refuses to write out the longest integers."""
+    """A value in a few words, for messages: Python itself refuses to write out the longest integers."""
+    if is_array(value):
+        return f"{value.dtype} {value.shape}"
+    if isinstance(value, tuple | list) and any(map(is_array, value)):
+        return f"({', '.join(map(show, value[:4]))}{', ...' if len(value) > 4 else ''})"
     if isinstance(value, int) and value.bit_length() > 128:
         return f"an integer of {value.bit_length()} bits"
     text = " ".join(repr(value).split())
@@ -105,14 +117,17 @@ def check_integer(name, value, at_least=0, remedy="pass a whole number"):
 
 
 def check_number(name, value, dtype="float64", *, above=None, at_least=None, below=None, remedy="pass such a number"):
-    """A number that is finite and within its bounds as `dtype` holds it, as a Python float.
+    """A number that is finite and within its bounds as `dtype` holds it, as a Python float; `below` needs `at_least`.
 
     In float32 1e300 is infinite and 1e-60 is zero. A NumPy scalar would widen float32 arrays.
     """
     dtype = np.dtype(dtype)
-    bounds = {"above": above or None, ">=": at_least, "below": below}
-    words = " and ".join(f"{word} {bound}" for word, bound in bounds.items() if bound is not None)
-    expected = f"a {'positive, ' if above == 0 else ''}finite {dtype} number {words}".rstrip()
+    words = "a finite number"
+    if below is not None:
+        words = f"a number in [{at_least}, {below})"
+    elif above is not None or at_least is not None:
+        words += f" above {above}" if above is not None else f" of at least {at_least}"
+    expected = f"{words} in float32" if dtype == np.float32 else words
     if isinstance(value, bool | np.bool_) or not isinstance(value, int | float | np.integer | np.floating):
         raise TypeError(f"{name}: expected {expected}, got {show(value)}; {remedy}")
     try:

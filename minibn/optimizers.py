@@ -19,11 +19,12 @@ Hyperparameters stay Python floats: a NumPy float64 scalar would turn float32 pa
 """
 
 import math
+from collections.abc import Mapping
 
 import numpy as np
 
 from minibn.backend import array_module
-from minibn.errors import check_same_backend
+from minibn.errors import check_number, check_same_backend, is_array, show
 
 __all__ = ["SGD", "Adam", "RMSProp", "clip_by_global_norm"]
 
@@ -51,12 +52,14 @@ def clip_by_global_norm(grads, threshold):
     the way to a finite norm: 1e30 is a possible gradient in float32, its square is not. A gradient that is
     not finite makes the norm not finite, which is how training notices it.
     """
-    threshold = _positive("threshold", threshold)
-    if not grads:
+    threshold = check_number("threshold", threshold, above=0, remedy="the paper has 1")
+    if not isinstance(grads, Mapping) or not all(is_array(grad) or np.isscalar(grad) for grad in grads.values()):
+        raise TypeError(f"grads: expected a dict of arrays, got {show(grads)}; pass the dict a backward returned")
+    if not any(grad.size for grad in grads.values()):
         raise ValueError("grads: expected at least one gradient, got none; pass the dict a backward returned")
     xp = array_module(*grads.values())
     with np.errstate(all="ignore"):  # whether it is finite, the norm says
-        largest = xp.max(xp.stack([xp.max(xp.abs(grad)) for grad in grads.values()]))
+        largest = xp.max(xp.stack([xp.max(xp.abs(grad)) for grad in grads.values() if grad.size]))
         scale = xp.where(largest > 0, largest, xp.ones_like(largest))
         squares = [xp.sum(xp.square(grad / scale)) for grad in grads.values()]
         scaled_norm = xp.sqrt(xp.sum(xp.stack(squares)))
@@ -91,7 +94,7 @@ class SGD:
 
     def __init__(self, params, learning_rate=1e-3):
         self.params = params
-        self.learning_rate = _positive("learning_rate", learning_rate)
+        self.learning_rate = check_number("learning_rate", learning_rate, above=0)
         self.steps = 0
         self.state = {
             slot: {name: array_module(param).zeros_like(param) for name, param in params.items()}
@@ -196,7 +199,7 @@ class RMSProp(SGD):
 
     def __init__(self, params, learning_rate=1e-3, decay=0.9):
         super().__init__(params, learning_rate)
-        self.decay = _decay("decay", decay)
+        self.decay = check_number("decay", decay, at_least=0, below=1)
 
     def _update(self, name, grad):
         xp = array_module(grad)
@@ -229,8 +232,8 @@ class Adam(SGD):
 
     def __init__(self, params, learning_rate=2e-3, beta1=0.9, beta2=0.999):
         super().__init__(params, learning_rate)
-        self.beta1 = _decay("beta1", beta1)
-        self.beta2 = _decay("beta2", beta2)
+        self.beta1 = check_number("beta1", beta1, at_least=0, below=1)
+        self.beta2 = check_number("beta2", beta2, at_least=0, below=1)
 
     def _update(self, name, grad):
         xp = array_module(grad)
@@ -243,17 +246,3 @@ class Adam(SGD):
         second *= self.beta2
         second += (1.0 - self.beta2) * xp.square(grad)
         return learning_rate * first / (xp.sqrt(second) + self.epsilon)
-
-
-def _positive(name, value):
-    value = float(value)
-    if not (value > 0.0 and math.isfinite(value)):
-        raise ValueError(f"{name}: expected a finite number above 0, got {value}")
-    return value
-
-
-def _decay(name, value):
-    value = float(value)
-    if not 0.0 <= value < 1.0:
-        raise ValueError(f"{name}: expected a number in [0, 1), got {value}")
-    return value

@@ -7,6 +7,7 @@ that shall use them; no object has a training mode.
 from typing import NamedTuple
 
 from minibn.backend import array_module
+from minibn.errors import brief
 
 
 class Statistics(NamedTuple):
@@ -14,6 +15,8 @@ class Statistics(NamedTuple):
 
     mean: object        # (..., G)
     variance: object    # (..., G)
+
+    __repr__ = brief
 
 
 def example_weights(a, mask=None):
@@ -63,6 +66,10 @@ class PopulationStatistics(dict):
     step). An input term that is normalized per sequence has a single row.
     """
 
+    def __repr__(self):
+        terms = [f"{term}: {statistics!r}" for term, statistics in self.items()]
+        return "\n  ".join([f"{type(self).__name__} of {len(terms)} terms", *terms])
+
     def averaged_over_time(self):
         """The paper's ablation: one set of statistics for all steps, the plain average of the rows."""
         return PopulationStatistics({
@@ -89,5 +96,5 @@ class PopulationStatistics(dict):
 def _rows(values, first_step, T):
     """Rows first_step .. first_step + T - 1 of `values` (T_max, G), its last row repeated: (T, 1, G)."""
     last = len(values) - 1
-    xp = array_module(values)
+    xp, first_step = array_module(values), min(first_step, last)      # however late: no integer of an array overflows
     return values[xp.minimum(xp.arange(first_step, first_step + T), last)][:, None, :]

@@ -4,9 +4,12 @@ import numpy as np
 import pytest
 
 import minibn
+from minibn import SequenceClassifier, estimate_population_statistics
 from minibn.equations import bn_lstm, bn_rnn, input_term, lstm, rnn
+from minibn.errors import show
 from minibn.layers import BNLSTM, BNRNN, LSTM, RNN, BNRNNTwoTerm
 from minibn.statistics import PopulationStatistics, Statistics
+from minibn.training.runs import TrainedModel
 
 T, N, D, H = 5, 6, 3, 4
 
@@ -249,7 +252,24 @@ def assert_refused(error, call, argument, expected, got, remedy):
 MASK, STATE = np.ones((T, N)), np.zeros((N, H))
 X = np.random.default_rng(0).standard_normal((T, N, D))
 
+class Frame:
+    """As a data frame: two axes, and no dtype of its own."""
+
+    ndim, shape = 2, (T, N)
+
+
+class Tensor:
+    """As a tensor of PyTorch: three axes, and a dtype that is none of NumPy's."""
+
+    ndim, shape, dtype = 3, (T, N, D), "torch.float64"
+
+
 BAD_X = {
+    "a data frame": (TypeError, Frame(), "(T, N, D=3)", "Frame", "numpy.asarray"),
+    "a tensor": (TypeError, Tensor(), "(T, N, D=3)", "Tensor", "numpy.asarray"),
+    "a masked array": (TypeError, np.ma.masked_less(X, 0), "(T, N, D=3)", "MaskedArray", "fill it"),
+    "a matrix": (TypeError, np.ndarray.view(X[0] > 0, np.matrix), "(T, N)", "matrix", "numpy.asarray"),
+    "float16": (TypeError, X.astype("f2"), "float64", "float16", "x.astype('float64')"),
     "one axis": (ValueError, X[0, 0], "(T, N, D=3)", "(3,)", "time-major"),
     "four axes": (ValueError, X[None], "(T, N, D=3)", "(1, 5, 6, 3)", "time-major"),
     "another D": (ValueError, X[..., :2], "(T, N, D=3)", "(5, 6, 2)", "axis D must be 3"),
@@ -280,6 +300,12 @@ def test_every_cell_checks_x(name):
     cell = CELLS[name]()
     for error, bad, *words in BAD_X.values():
         assert_refused(error, lambda bad=bad: cell.forward(bad), "x: ", *words)
+
+
+def test_no_layer_of_float16_is_recommended(cell, x):
+    with pytest.raises(TypeError) as caught:
+        cell.forward(x.astype("f2"))
+    assert "make the layer" not in str(caught.value)
 
 
 def test_float64_x_for_a_float32_layer(x):
@@ -368,11 +394,27 @@ def test_statistics_of_a_cell_with_the_input_normalized_per_step(x):
                    "statistics x", "1", "(5, 16)", ";")
 
 
-@pytest.mark.parametrize("first_step", [-1, 1.5, "1", None])
-def test_bad_first_steps(first_step, cell, x):
-    error = ValueError if first_step == -1 else TypeError
-    assert_refused(error, lambda: cell.forward(x, statistics=make_population(), first_step=first_step), "first_step: ",
-                   "integer" if error is TypeError else ">= 0", repr(first_step), ";")
+@pytest.mark.parametrize("first_step", [-1, 1.5, "1", None, True, 2 ** 63, 10 ** 400])
+@pytest.mark.parametrize("name", ["BNLSTM", "LSTM"])
+def test_bad_first_steps(first_step, name, x):
+    """Also where nobody uses it: without statistics, and in a cell that has none."""
+    cell, error = CELLS[name](), ValueError if first_step in (-1, 2 ** 63, 10 ** 400) else TypeError
+    for statistics in (None, make_population()):
+        assert_refused(error, lambda given=statistics: cell.forward(x, statistics=given, first_step=first_step),
+                       "first_step: ", "integer", show(first_step), ";")
+
+
+@pytest.mark.parametrize("first_step", [np.int8(127), np.uint8(255), 2 ** 63 - 1])
+def test_late_first_steps_take_the_last_row(first_step, cell, x):
+    population = make_population()
+    h, _ = cell.forward(x, statistics=population, first_step=first_step)
+    assert np.array_equal(h, cell.forward(x, statistics=population, first_step=100)[0])
+
+
+@pytest.mark.parametrize("name", CELLS)
+def test_statistics_that_are_none(name, x):
+    assert_refused(TypeError, lambda: CELLS[name]().forward(x, statistics="x"), "statistics: ", "PopulationStatistics",
+                   "str", ";")
 
 
 @pytest.mark.parametrize("name", [name for name in CELLS if TERMS[name]])
@@ -412,7 +454,7 @@ def test_no_cache(cell):
 
 
 @pytest.mark.parametrize("cls", [RNN, BNRNN, BNRNNTwoTerm, LSTM, BNLSTM])
-@pytest.mark.parametrize("size", [0, -1, 2.0, "3", None])
+@pytest.mark.parametrize("size", [0, -1, 2.0, "3", None, True])
 def test_bad_sizes(cls, size):
     assert_refused(ValueError, lambda: cls(size, H), "input_size: ", "positive integer", repr(size), "at least 1")
     assert_refused(ValueError, lambda: cls(D, size), "hidden_size: ", "positive integer", repr(size), "at least 1")
@@ -437,13 +479,45 @@ def test_bad_dtypes(dtype):
                    "float32 or float64")
 
 
-@pytest.mark.parametrize("eps", [-1e-5, None, "1e-5"])
+@pytest.mark.parametrize("eps", [-1e-5, 0.0, np.nan, None, "1e-5"])
 def test_bad_eps(eps):
     error = ValueError if isinstance(eps, float) else TypeError
     assert_refused(error, lambda: BNLSTM(D, H, eps=eps), "eps: ", "positive", repr(eps), ";")
+
+
+@pytest.mark.parametrize("value", [None, "1", True, np.nan, np.inf, 10 ** 400])
+@pytest.mark.parametrize(("name", "setting"), [("BNRNN", "gamma"), ("BNRNNTwoTerm", "gamma"), ("BNLSTM", "gamma"),
+                                               ("BNLSTM", "forget_bias"), ("LSTM", "forget_bias")])
+def test_bad_first_values(name, setting, value):
+    error = ValueError if isinstance(value, float) or value == 10 ** 400 else TypeError
+    assert_refused(error, lambda: CELLS[name](**{setting: value}), f"{setting}: ", "finite", show(value), ";")
+
+
+def test_a_value_must_be_finite_in_the_dtype_of_the_layer():
+    """1e300 is infinite in float32, and 1e-60 zero."""
+    for setting, value in (("gamma", 1e300), ("forget_bias", -1e39), ("eps", 1e300), ("eps", 1e-60)):
+        BNLSTM(D, H, **{setting: value})
+        assert_refused(ValueError, lambda setting=setting, value=value: BNLSTM(D, H, dtype="f4", **{setting: value}),
+                       f"{setting}: ", "float32", repr(value), ";")
 
 
 @pytest.mark.parametrize("setting", ["gamma", "cell_offset", "input_statistics", "nonsense"])
 def test_settings_of_another_cell(setting):
     with pytest.raises(TypeError, match=setting):
         RNN(D, H, **{setting: 1})
+
+
+@pytest.mark.parametrize("name", CELLS)
+@pytest.mark.parametrize("engine", ["equations", "kernels"])
+def test_reprs_fit_on_a_few_lines(name, engine, x):
+    cell = CELLS[name](engine=engine)
+    h, cache = cell.forward(x)
+    seen = []
+    cell.backward(h, cache, observe=lambda t, gradients, dstate: seen.append(gradients))
+    model = SequenceClassifier(cell, 7)
+    population = estimate_population_statistics(cell, [(x, None)])
+    for value in (cell, cache, model, population, *population.values(), TrainedModel(model, population), model.params,
+                  cache.inputs, cache.sequence, cache.sequence.steps[0], seen[0]):
+        assert repr(value).count("\n") < 10 and len(repr(value)) < 2000
+    assert all(word in repr(cell) for word in (type(cell).__name__, "input_size=3", "hidden_size=4", "float64", engine))
+    assert "T=5" in repr(cache) and "N=6" in repr(cache) and repr(cell) in repr(cache)

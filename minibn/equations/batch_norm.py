@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 from minibn.backend import array_module
 from minibn.equations.quantities import Quantity
+from minibn.errors import brief
 from minibn.statistics import batch_statistics, example_weights
 
 QUANTITIES = {
@@ -36,6 +37,8 @@ class BatchNormCache(NamedTuple):
     hat: object         # (..., N, G)   normalized input
     gamma: object       # (G,)
 
+    __repr__ = brief
+
 
 class BatchNormGradients(NamedTuple):
     """Total derivatives with respect to every quantity of Eq. 5."""
@@ -47,6 +50,8 @@ class BatchNormGradients(NamedTuple):
     hat: object
     gamma: object       # (G,)   summed over examples, and over time steps where `a` has them
     beta: object        # (G,)
+
+    __repr__ = brief
 
 
 def batch_norm_forward(a, gamma, beta, eps, mask=None, statistics=None):

@@ -22,6 +22,7 @@ from minibn.equations.lstm import (
 )
 from minibn.equations.quantities import Quantity, normalized
 from minibn.equations.recurrence import at_step, unroll_backward, unroll_forward
+from minibn.errors import brief
 
 QUANTITIES = {
     "x_term": Quantity(r"\mathrm{BN}(W_x x_t; \gamma_x, 0)", "6", "N 4H"),
@@ -61,6 +62,8 @@ class BNLSTMStep(NamedTuple):
     tanh_c: object
     h: object
 
+    __repr__ = brief
+
 
 class BNLSTMStepGradients(NamedTuple):
     """Total derivatives with respect to every quantity and parameter of one step."""
@@ -89,6 +92,8 @@ class BNLSTMStepGradients(NamedTuple):
     gamma_h: object
     gamma_c: object
     beta_c: object
+
+    __repr__ = brief
 
 
 def bn_gates_forward(x_term, h_prev, W_h, b, gamma_h, eps, mask=None, statistics=None):

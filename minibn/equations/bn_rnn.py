@@ -14,6 +14,7 @@ from minibn.equations.batch_norm import batch_norm_backward, batch_norm_forward
 from minibn.equations.quantities import Quantity, normalized
 from minibn.equations.recurrence import at_step, unroll_backward, unroll_forward
 from minibn.equations.rnn import QUANTITIES as RNN_QUANTITIES
+from minibn.errors import brief
 
 SUM_QUANTITIES = {
     "x_term": Quantity(r"W_x x_t", "1", "N H"),
@@ -45,6 +46,8 @@ class BNRNNStep(NamedTuple):
     h_tilde: object     # (N, H)
     h: object           # (N, H)
 
+    __repr__ = brief
+
 
 class BNRNNStepGradients(NamedTuple):
     """Total derivatives with respect to every quantity and parameter of one step."""
@@ -59,6 +62,8 @@ class BNRNNStepGradients(NamedTuple):
     W_h: object
     gamma: object
     b: object
+
+    __repr__ = brief
 
 
 def bn_rnn_step_forward(x_term, h_prev, W_h, gamma, b, eps, mask=None, statistics=None):
@@ -117,6 +122,8 @@ class BNRNNTwoTermStep(NamedTuple):
     h_tilde: object     # (N, H)
     h: object           # (N, H)
 
+    __repr__ = brief
+
 
 class BNRNNTwoTermStepGradients(NamedTuple):
     """Total derivatives with respect to every quantity and parameter of one step."""
@@ -131,6 +138,8 @@ class BNRNNTwoTermStepGradients(NamedTuple):
     W_h: object
     gamma_h: object
     b: object
+
+    __repr__ = brief
 
 
 def bn_rnn_two_term_step_forward(x_term, h_prev, W_h, gamma_h, b, eps, mask=None, statistics=None):

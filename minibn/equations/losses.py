@@ -6,6 +6,7 @@ At the last step the logits are (N, K); at every step (T, N, K), with a mask whe
 from typing import NamedTuple
 
 from minibn.backend import array_module
+from minibn.errors import brief
 
 
 class CrossEntropyCache(NamedTuple):
@@ -14,6 +15,8 @@ class CrossEntropyCache(NamedTuple):
     log_softmax: object     # (..., K)
     y: object               # (...)
     weight: object          # (..., 1), or a float: of each prediction in the mean
+
+    __repr__ = brief
 
 
 def log_softmax(z):

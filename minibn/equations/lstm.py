@@ -14,6 +14,7 @@ from minibn.backend import array_module
 from minibn.equations.activations import dsigmoid, dtanh, sigmoid
 from minibn.equations.quantities import Quantity
 from minibn.equations.recurrence import unroll_backward, unroll_forward
+from minibn.errors import brief
 
 GATES = "fiog"
 
@@ -55,6 +56,8 @@ class LSTMStep(NamedTuple):
     tanh_c: object
     h: object
 
+    __repr__ = brief
+
 
 class LSTMStepGradients(NamedTuple):
     """Total derivatives with respect to every quantity and parameter of one step."""
@@ -78,6 +81,8 @@ class LSTMStepGradients(NamedTuple):
     W_h: object
     b: object
     beta_c: object
+
+    __repr__ = brief
 
 
 def gate_blocks(tilde):

@@ -8,6 +8,7 @@ The parameters are the same at every step, so their gradients are sums over t.
 
 from minibn.backend import array_module
 from minibn.equations.quantities import look_up
+from minibn.errors import show
 
 
 class SequenceCache:
@@ -32,6 +33,9 @@ class SequenceCache:
         self.states = states
         self.initial_state = initial_state
         self.mask = mask
+
+    def __repr__(self):
+        return f"<SequenceCache of {len(self.steps)} steps from {show(self.initial_state)}>"
 
     @property
     def h(self):

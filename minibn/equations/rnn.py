@@ -6,6 +6,7 @@ from minibn.backend import array_module
 from minibn.equations.activations import dtanh
 from minibn.equations.quantities import Quantity
 from minibn.equations.recurrence import unroll_backward, unroll_forward
+from minibn.errors import brief
 
 QUANTITIES = {
     "x_term": Quantity(r"W_x x_t", "1", "N H"),
@@ -25,6 +26,8 @@ class RNNStep(NamedTuple):
     h_tilde: object     # (N, H)
     h: object           # (N, H)
 
+    __repr__ = brief
+
 
 class RNNStepGradients(NamedTuple):
     """Total derivatives with respect to every quantity and parameter of one step."""
@@ -36,6 +39,8 @@ class RNNStepGradients(NamedTuple):
     h: object
     W_h: object
     b: object
+
+    __repr__ = brief
 
 
 def rnn_step_forward(x_term, h_prev, W_h, b):

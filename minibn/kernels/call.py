@@ -2,6 +2,8 @@
 
 from typing import NamedTuple
 
+from minibn.errors import brief
+
 
 class Call(NamedTuple):
     """Everything a cell's forward pass depends on."""
@@ -14,6 +16,8 @@ class Call(NamedTuple):
     eps: float = 0.0            # added to the variances
     input_statistics: str = "step"      # or "sequence": one set for the input term of the whole sequence
 
+    __repr__ = brief
+
 
 class Stored(NamedTuple):
     """What a forward pass keeps."""
@@ -22,3 +26,5 @@ class Stored(NamedTuple):
     c: object                   # (T, N, H)   likewise, or None
     statistics: dict            # term -> Statistics of (T, G), "x" per sequence (1, G): what was used
     arrays: dict                # by name: what the cell's own backward wants; each file lists it
+
+    __repr__ = brief

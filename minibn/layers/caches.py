@@ -7,6 +7,7 @@ import numpy as np
 
 from minibn.backend import array_module
 from minibn.equations.recurrence import SequenceCache
+from minibn.errors import brief
 from minibn.statistics import Statistics
 
 
@@ -17,6 +18,8 @@ class InputCache(NamedTuple):
     x_linear: object    # (T, N, G)
     x_term: object      # (T, N, G)
     x_bn: tuple         # of BatchNormCache: one per step, one for the whole sequence, or none
+
+    __repr__ = brief
 
     def look_up(self, name):
         """A field, or x_mean, x_variance, x_inv_std (T, 1, G; per sequence (1, 1, G)), x_hat (T, N, G)."""

@@ -33,7 +33,7 @@ def check_batch_norm(gamma, eps, dtype):
     """The initial gamma and what is added to the variances."""
     dtype = check_dtype(dtype)
     return (check_number("gamma", gamma, dtype, remedy="the paper has 0.1"),
-            check_number("eps", eps, dtype, above=0, remedy="the paper has 1e-5"))
+            check_number("eps", eps, dtype, above=0, remedy="it is small and positive, 1e-5 in the paper"))
 
 
 def check_input_statistics(kind):

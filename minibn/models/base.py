@@ -46,6 +46,9 @@ class RecurrentModel(ABC):
         W_y = orthogonal(rng, cell.hidden_size, self.classes).astype(cell.dtype)
         self._own = {"W_y": xp.asarray(W_y), "b_y": xp.zeros(self.classes, dtype=cell.dtype)}
 
+    def __repr__(self):
+        return f"{type(self).__name__}({self.cell!r}, classes={self.classes})"
+
     @property
     def params(self):
         return NestedParams({"cell": self.cell.params, "": self._own})
