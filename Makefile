@@ -1,5 +1,6 @@
 # `make demo`, `make test`, `make lab`: each sets itself up from a bare Python >= 3.11, in a virtual environment .venv.
-# Another Python: `make test PYTHON=python3.12`. Another test selection: `make test ARGS="tests/test_layers.py -x"`.
+# Another Python: `make test PYTHON=python3.12`. Other tests: `make test ARGS="tests/test_layers.py -x"`. All of them:
+# `make test ARGS="-m 'slow or not slow'"`.
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -23,7 +24,7 @@ demo: $(VENV)/.installed
 
 # One BLAS thread per process: the two test processes use the two cores.
 test: $(VENV)/.installed-test
-	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 $(ARGS)
+	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --durations 10 $(ARGS)
 
 lint: $(VENV)/.installed-dev
 	$(BIN)/python -m ruff check .
@@ -34,19 +35,28 @@ lab: $(VENV)/.installed-lab
 clean:
 	rm -rf $(VENV)
 
-$(BIN)/python:
-	@test -n "$(PYTHON)" || { echo "minibn needs Python 3.11 or newer, and none was found on PATH." \
-		"Install one, or name it: make $(MAKECMDGOALS) PYTHON=/path/to/python3.11" >&2; exit 1; }
-	@"$(PYTHON)" -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "minibn needs Python 3.11 or newer," \
-		"but $(PYTHON) is $$("$(PYTHON)" --version 2>&1). Name another: make $(MAKECMDGOALS) PYTHON=python3.11" >&2; exit 1; }
-	@echo "Setting up $(VENV) with $$("$(PYTHON)" --version)"
-	@"$(PYTHON)" -m venv $(VENV) || { rm -rf $(VENV); echo "The venv module is not usable." \
-		"On Debian and Ubuntu: sudo apt install python3-venv" >&2; exit 1; }
+# Killed while it is made, an environment lacks pip, or still has the file .making: it is made again.
+$(VENV)/.made:
+	@if [ -e $(VENV)/.making ] || ! $(BIN)/python -m pip --version >/dev/null 2>&1; then \
+		if grep -qs "^uv" $(VENV)/pyvenv.cfg; then echo "$(VENV) was made by uv and has no pip." \
+			"Run: uv pip install pip" >&2; exit 1; fi; \
+		test -n "$(PYTHON)" || { echo "minibn needs Python 3.11 or newer, and none was found on PATH." \
+			"Install one, or name it: make $(MAKECMDGOALS) PYTHON=/path/to/python3.11" >&2; exit 1; }; \
+		"$(PYTHON)" -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "minibn needs Python 3.11 or" \
+			"newer, but $(PYTHON) is $$("$(PYTHON)" --version 2>&1). Name another:" \
+			"make $(MAKECMDGOALS) PYTHON=python3.11" >&2; exit 1; }; \
+		echo "Setting up $(VENV) with $$("$(PYTHON)" --version)"; \
+		rm -rf $(VENV) && mkdir $(VENV) && touch $(VENV)/.making; \
+		"$(PYTHON)" -m venv $(VENV) || { rm -rf $(VENV); echo "The venv module is not usable." \
+			"On Debian and Ubuntu: sudo apt install python3-venv" >&2; exit 1; }; \
+		rm $(VENV)/.making; \
+	fi
+	@touch $@
 
-$(VENV)/.installed: pyproject.toml | $(BIN)/python
+$(VENV)/.installed: pyproject.toml | $(VENV)/.made
 	$(BIN)/python -m pip install --disable-pip-version-check --quiet --editable .
 	@touch $@
 
-$(VENV)/.installed-%: pyproject.toml | $(BIN)/python
+$(VENV)/.installed-%: pyproject.toml | $(VENV)/.made
 	$(BIN)/python -m pip install --disable-pip-version-check --quiet --editable ".[$*]"
 	@touch $@

@@ -529,7 +529,7 @@ class Refuse:
 sys.meta_path.insert(0, Refuse())
 import minibn, minibn.optimizers
 """
-    result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60)
+    result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=600)
     assert result.returncode == 0, result.stderr
 
 
