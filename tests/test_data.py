@@ -10,6 +10,7 @@ import struct
 import subprocess
 import sys
 import threading
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +20,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from minibn import data
-from minibn.data import catalogue, files, idx, mnist
+from minibn.data import catalogue, downloads, files, idx, mnist
 
 full_mnist = pytest.mark.skipif(
     not os.environ.get("MINIBN_DATA"), reason="MINIBN_DATA names no folder with the full MNIST"
@@ -42,7 +43,7 @@ def describe(name, raw):
 
 
 class SmallMnist:
-    """The bytes of four gz files; ``publish`` makes the loader expect exactly these."""
+    """Four files, plain (``bodies``) and as published (``raw``); ``publish`` makes the loader expect exactly these."""
 
     def __init__(self, monkeypatch):
         self.monkeypatch = monkeypatch
@@ -55,14 +56,23 @@ class SmallMnist:
             idx_images(self.images[60:]),
             idx_labels(self.labels[60:]),
         )
-        self.raw = {what: gzip.compress(body) for what, body in zip(mnist.FILES, bodies, strict=True)}
-        self.names = {what: file.name for what, file in mnist.FILES.items()}
+        self.bodies = dict(zip(mnist.FILES, bodies, strict=True))
+        self.names = {what: file.origin.name for what, file in mnist.FILES.items()}
         monkeypatch.setattr(mnist, "TRAIN_SIZE", 50)
         monkeypatch.delenv("MINIBN_DATA", raising=False)
         self.publish()
 
-    def publish(self):
-        table = {what: describe(self.names[what], raw) for what, raw in self.raw.items()}
+    def publish(self, **changes):
+        self.raw = {what: gzip.compress(body) for what, body in self.bodies.items()}
+        table = {
+            what: replace(
+                file,
+                content=describe(file.name, self.bodies[what]),
+                origin=describe(self.names[what], self.raw[what]),
+                **changes,
+            )
+            for what, file in mnist.FILES.items()
+        }
         self.monkeypatch.setattr(mnist, "FILES", table)
 
     def write(self, folder):
@@ -179,11 +189,11 @@ def test_missing_folder_and_missing_file(small, tmp_path, monkeypatch, no_networ
 def test_download_goes_to_the_cache_once(small, cache, server, monkeypatch, capfd):
     root, address = server
     small.write(root / "good")
-    monkeypatch.setattr(mnist, "MIRRORS", (address + "good/",))
+    small.publish(mirrors=(address + "good/",))
     assert len(data.load_mnist().train) == 50
     assert sorted(path.name for path in cache.iterdir()) == sorted(small.names.values())
     assert "100%" in capfd.readouterr().err  # a progress bar
-    monkeypatch.setattr(mnist, "MIRRORS", ())
+    small.publish(mirrors=())
     assert len(data.load_mnist().train) == 50  # from the cache
 
 
@@ -193,10 +203,10 @@ def test_the_next_mirror_is_tried_after_a_missing_and_after_a_wrong_file(small, 
     small.write(root / "wrong")
     for path in (root / "wrong").iterdir():
         path.write_bytes(damage_flip(path.read_bytes()))
-    monkeypatch.setattr(mnist, "MIRRORS", tuple(address + name for name in ("absent/", "wrong/", "good/")))
+    small.publish(mirrors=tuple(address + name for name in ("absent/", "wrong/", "good/")))
     assert len(data.load_mnist().train) == 50
 
-    monkeypatch.setattr(mnist, "MIRRORS", tuple(address + name for name in ("absent/", "wrong/")))
+    small.publish(mirrors=tuple(address + name for name in ("absent/", "wrong/")))
     for path in cache.iterdir():
         path.unlink()
     with pytest.raises(data.DataError, match=r"answered HTTP 404.*another SHA-256"):
@@ -261,16 +271,15 @@ def test_hashes_are_checked_on_reuse(small, cache, no_network, tmp_path, where, 
     with pytest.raises(data.DataError) as caught:
         data.load_mnist(None if where == "cache" else folder)
     expected = mnist.FILES["train labels"]
-    found = path.read_bytes()
     message = str(caught.value)
-    for part in (path, expected.sha256, expected.size, hashlib.sha256(found).hexdigest(), len(found)):
+    for part in (path, "damaged", expected.sha256, expected.size):
         assert str(part) in message
     assert "minibn data fetch mnist" in message and "\n" not in message
     assert no_network == []
 
 
 def test_images_and_labels_must_be_equally_many(small, tmp_path):
-    small.raw["test labels"] = gzip.compress(idx_labels(small.labels[60:69]))
+    small.bodies["test labels"] = idx_labels(small.labels[60:69])
     small.publish()
     with pytest.raises(data.DataError, match="t10k-images.* 10 images .*t10k-labels.* 9 labels"):
         data.load_mnist(small.write(tmp_path / "mnist"))
@@ -279,7 +288,7 @@ def test_images_and_labels_must_be_equally_many(small, tmp_path):
 def test_a_label_of_10_is_refused(small, tmp_path):
     labels = small.labels[:60].copy()
     labels[17] = 10
-    small.raw["train labels"] = gzip.compress(idx_labels(labels))
+    small.bodies["train labels"] = idx_labels(labels)
     small.publish()
     with pytest.raises(data.DataError, match=r"train-labels.*0\.\.9, found 10 at place 17"):
         data.load_mnist(small.write(tmp_path / "mnist"))
@@ -308,16 +317,7 @@ PICTURES = np.arange(3 * 784, dtype=np.uint32).astype(np.uint8).reshape(3, 28, 2
 )
 def test_bad_idx_files(parse, body, message):
     with pytest.raises(data.DataError, match=f"some file: .*{message}"):
-        parse(gzip.compress(body), "some file")
-
-
-def test_idx_that_is_not_a_whole_gzip_file():
-    packed = gzip.compress(idx_images(PICTURES))
-    assert np.array_equal(idx.parse_images(packed, "x"), PICTURES)
-    garbage = packed[:10] + b"\xff" * 50  # a good header, then no deflate stream
-    for raw in (packed[: len(packed) // 2], packed[:5], idx_images(PICTURES), damage_flip(packed), garbage):
-        with pytest.raises(data.DataError, match="some file: "):
-            idx.parse_images(raw, "some file")
+        parse(body, "some file")
 
 
 # The real full MNIST
@@ -717,7 +717,7 @@ def test_verify(small, cache, tmp_path, monkeypatch):
 def test_fetch_fills_and_repairs(small, cache, server, tmp_path, monkeypatch, home):
     root, address = server
     small.write(root / "good")
-    monkeypatch.setattr(mnist, "MIRRORS", (address + "good/",))
+    small.publish(mirrors=(address + "good/",))
     folder = cache
     if home == "environment":
         folder = tmp_path / "mine" / "mnist"
