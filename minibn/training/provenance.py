@@ -44,7 +44,7 @@ def _commit():
     checkout = Path(minibn.__file__).resolve().parent.parent
     if not (checkout / ".git").exists():
         return None
-    import subprocess       # a browser's Python lacks it, and has no checkout
+    import subprocess  # a browser's Python lacks it, and has no checkout
 
     try:
         found = subprocess.run(
