@@ -576,3 +576,15 @@ def test_the_gpu_script_without_a_gpu(monkeypatch, capsys):
     monkeypatch.setitem(sys.modules, "cupy", None)
     assert cuda_check.main([]) == 2
     assert "CuPy" in capsys.readouterr().err
+
+
+def test_the_gpu_script_where_compiling_fails(monkeypatch, capsys):
+    from minibn.bench import cuda_check
+
+    def build():
+        raise ValueError("engine: ... of this card")
+
+    monkeypatch.setattr(cuda_check, "to_device", lambda array, device: array)
+    monkeypatch.setattr(cuda_check, "build", build)
+    assert cuda_check.main([]) == 2
+    assert capsys.readouterr().err == "engine: ... of this card\n"

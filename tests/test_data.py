@@ -345,6 +345,13 @@ def test_downloads_obey_the_umask_and_sweep_old_temporary_files_away(server, tmp
     assert sorted(target.parent.iterdir()) == sorted([target, fresh, mine])
 
 
+def test_fetching_sweeps_even_where_nothing_is_missing(small, cache):
+    old = small.write(cache) / "tmp76543210"
+    old.write_bytes(b"half")
+    os.utime(old, (0, 0))
+    assert data.fetch_data("mnist").count("already here") == 4 and not old.exists()
+
+
 def test_without_network_one_error_says_what_to_do(small, cache, no_network):
     with pytest.raises(data.DataError) as caught:
         data.load_mnist()

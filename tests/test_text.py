@@ -22,7 +22,7 @@ from hypothesis import strategies as st
 from test_data import cache, damage_flip, describe, no_network, server  # noqa: F401
 
 from minibn import data
-from minibn.data import codes, corpus, files, mnist, ptb, stdlib, text8
+from minibn.data import codes, corpus, files, mnist, packing, ptb, stdlib, text8
 
 REAL = os.environ.get("MINIBN_DATA")
 
@@ -405,6 +405,12 @@ def test_verifying_looks_at_the_cache(small, home, tmp_path, monkeypatch):
     assert "decoded" not in data.verify_data("ptb")
     assert "decoded text, SHA-256 ok" in data.verify_data("ptb")
     (kept,) = (home / "codes").iterdir()
+    state = kept.stat()
+    with open(kept, "r+b") as file:         # a disk that forgets: nothing but the bytes tells
+        file.seek(-1, os.SEEK_END)
+        file.write(b"\x07")
+    os.utime(kept, ns=(state.st_atime_ns, state.st_mtime_ns))
+    assert "damaged or another one" in data.verify_data("ptb")
     reversed_under_its_own_sum(kept, small.words)
     report = data.verify_data("ptb")
     assert "the decoded text is damaged or another one; not used, made again" in report and str(home) in report
@@ -745,6 +751,7 @@ def test_a_file_that_is_too_long_has_its_real_size_in_the_message(small, tmp_pat
     found = "4194304 bytes" if form == "" else "more than 10[0-9]{5} bytes"  # nobody unpacks a bomb to its end
     with pytest.raises(data.DataError, match=f"found {found};"):
         data.load_ptb(20, folder=folder)
+    assert form == "" or packing.unpack(path, (), 10, 100)[1] < 4 << 20
 
 
 def test_line_endings_of_windows_are_named(small, tmp_path):

@@ -8,7 +8,7 @@ import time
 from minibn.data.files import ENVIRONMENT_VARIABLE, DataError, sweep
 
 READ_SECONDS = 30  # without a byte
-TOTAL_SECONDS = 3600  # for one file from one mirror
+TOTAL_SECONDS = 1800  # for one file from one mirror
 _CHUNK = 1 << 16
 
 

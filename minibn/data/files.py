@@ -15,9 +15,10 @@ from pathlib import Path
 
 ENVIRONMENT_VARIABLE = "MINIBN_DATA"
 
-# What pooch and we call a file that is not whole yet; one that old belongs to a process that was killed.
+# What pooch and we call a file that is not whole yet. One that old belongs to a process that was killed: no download
+# takes as long.
 _TEMPORARY = re.compile(r"tmp[a-z0-9_]{8}(\.tmp)?|.+\.npy\.[0-9a-f]{8}\.tmp")
-_OLD_SECONDS = 2 * 3600
+_OLD_SECONDS = 3600
 
 
 class DataError(ValueError):
@@ -101,7 +102,11 @@ def is_file(path):
 
 def sweep(folder):
     """Remove temporary files that a process left here when it was killed, long ago."""
-    for path in folder.iterdir():
+    try:
+        paths = list(folder.iterdir())
+    except OSError:  # no such folder, or nobody may look
+        return
+    for path in paths:
         try:
             state = path.lstat()
             if (

@@ -10,7 +10,7 @@ import hashlib
 from dataclasses import dataclass
 
 from minibn.data.downloads import download
-from minibn.data.files import ENVIRONMENT_VARIABLE, DataError, DataFile, data_home, is_file
+from minibn.data.files import ENVIRONMENT_VARIABLE, DataError, DataFile, data_home, is_file, sweep
 from minibn.data.packing import FORMS, unpack
 
 
@@ -172,6 +172,7 @@ class PublishedFiles:
     def fetch(self):
         """Make sure that the data folder has the files, intact; replace damaged ones. Returns text lines."""
         folders = self._folders(data_home()[0])
+        sweep(folders[0])
         lines = []
         for file in self.files:
             place, state = file.place(folders), "already here"
