@@ -78,10 +78,8 @@ class CodedText:
         try:
             _write(path, codes)
             _remove(other for other in self._paths() if other != path)
+            kept = _OPENED[self._key(path)] = np.load(path, mmap_mode="r", allow_pickle=False), sha256
         except OSError:  # a home that is read-only, a full disk: only the next start is slower
-            pass
-        kept = self._open(path)
-        if kept is None:
             kept = _OPENED[in_memory] = codes, sha256
         return kept
 
@@ -101,13 +99,16 @@ class CodedText:
         except OSError:
             return []
 
+    def _key(self, path):
+        state = path.stat()
+        return self, path, state.st_dev, state.st_ino, state.st_size, state.st_mtime_ns
+
     def _open(self, path):
         """The codes in this file and their SHA-256; None unless they are the text."""
         try:
             if not is_file(path):  # opening a FIFO would wait for ever
                 return None
-            state = path.stat()
-            key = self, path, state.st_dev, state.st_ino, state.st_size, state.st_mtime_ns
+            key = self._key(path)
             if key not in _OPENED:
                 codes = np.load(path, mmap_mode="r", allow_pickle=False)
                 if codes.dtype != np.uint8 or codes.ndim != 1:
