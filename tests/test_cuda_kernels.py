@@ -1,14 +1,19 @@
 """The CUDA kernels: they compile for GPUs, and on the CPU stand-in they equal the equations. A GPU itself is optional.
 
-The same sources are compiled twice: by nvcc for two generations of GPUs, and by g++ for `cuda_on_cpu`, which runs
-every thread as a fiber. What only a GPU can show (its arithmetic, its memory model, its speed) is left to the tests
-marked `gpu`.
+The same sources are compiled three times: by NVRTC, as CuPy does, for every generation of GPUs; by nvcc, which tells
+about registers, for two of them; and by g++ for `cuda_on_cpu`, which runs every thread as a fiber. What only a GPU can
+show (its arithmetic, its memory model, its speed) is left to the tests marked `gpu`.
 """
 
+import ctypes
+import functools
+import importlib.util
+import itertools
 import os
 import re
 import shutil
 import subprocess
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -48,6 +53,69 @@ WAYS = {
 EVERY_WAY = pytest.mark.parametrize("way", WAYS)
 
 
+@functools.cache
+def nvrtc():
+    """The library that CuPy compiles with, from the wheel nvidia-cuda-nvrtc-cu12; needs neither a GPU nor a toolkit."""
+    if not (found := _nvrtc_folder()):
+        pytest.skip("needs the wheel nvidia-cuda-nvrtc-cu12")
+    (path,) = [*Path(found, "lib").glob("libnvrtc.so.*"), *Path(found, "bin").glob("nvrtc64_*_0.dll")]
+    return ctypes.CDLL(str(path))
+
+
+def _nvrtc_folder():
+    try:
+        spec = importlib.util.find_spec("nvidia.cuda_nvrtc")
+    except ModuleNotFoundError:             # no `nvidia` at all
+        return None
+    return spec and spec.submodule_search_locations[0]
+
+
+def compiled_log(code, *options):
+    """What NVRTC says of this source text: empty if it compiles without a word."""
+    library, program, size = nvrtc(), ctypes.c_void_p(), ctypes.c_size_t()
+    raw = [option.encode() for option in options]
+    assert library.nvrtcCreateProgram(ctypes.byref(program), code.encode(), b"source.cu", 0, None, None) == 0
+    failed = library.nvrtcCompileProgram(program, len(raw), (ctypes.c_char_p * len(raw))(*raw))
+    assert library.nvrtcGetProgramLogSize(program, ctypes.byref(size)) == 0
+    log = ctypes.create_string_buffer(size.value)
+    assert library.nvrtcGetProgramLog(program, log) == 0
+    assert library.nvrtcDestroyProgram(ctypes.byref(program)) == 0
+    return log.value.decode() or ("failed" if failed else "")
+
+
+# Each takes about ten seconds. Two show both ways of copying; the sources see no other difference between GPUs.
+TELLING = [("lstm.cu", "75", "float"), ("rnn.cu", "80", "double"), ("input_term.cu", "75", "double")]
+BUILDS = [pytest.param(*build, marks=[] if build in TELLING else pytest.mark.slow)
+          for build in itertools.product(FILES, ("75", "80", "86", "89", "90", "120"), ("float", "double"))]
+
+
+@pytest.mark.parametrize("file, number, real", BUILDS)
+def test_sources_compile_as_cupy_compiles_them(cupy, file, number, real):
+    from minibn.kernels.cuda import launch
+
+    assert compiled_log(launch.source(file), f"-DREAL={real}", f"-arch=sm_{number}") == ""
+
+
+def test_where_compiling_fails_one_line_names_the_card(cupy, monkeypatch):
+    problem = Problem("BNLSTM")
+    cell, arguments = problem.device_arguments()
+
+    class CompileException(Exception):
+        pass
+
+    class Function:                         # as in CuPy, which compiles when `kernel` is first asked for
+        @property
+        def kernel(self):
+            raise CompileException("source.cu(7): warning: unused\nptxas error: Feature 'x' requires sm_80\nand more")
+
+    monkeypatch.setattr(raw_module.RawModule, "get_function", lambda self, name: Function())
+    with pytest.raises(ValueError) as caught:
+        cell.forward(*arguments)
+    assert str(caught.value) == ("engine: input_term.cu (double) cannot be compiled for this GPU, Tesla T4 (compute "
+                                 "capability 7.5): ptxas error: Feature 'x' requires sm_80; use engine=\"equations\"")
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("real", ["float", "double"])
 @pytest.mark.parametrize("file", FILES)
 def test_sources_compile_for_gpus(file, real, tmp_path):
@@ -222,13 +290,23 @@ def test_every_way_of_multiplying(cupy, monkeypatch, tile, threads, N):
         assert_no_further_than_permuted(problem, problem.equations(), problem.kernels())
 
 
-@pytest.mark.parametrize("N, H", [(100, 100), (64, 1000)])
+@pytest.mark.parametrize("N, H", [(100, 100), pytest.param(64, 1000, marks=pytest.mark.slow)])
 def test_the_sizes_of_the_paper_on_a_large_gpu(cupy, monkeypatch, N, H):
     """The very launch that an H100 or H200 gets, for two time steps."""
     set_up(monkeypatch, 132, 227 * 1024)
     Machine.order = 2
     problem = Problem("BNLSTM", np.float32, T=2, N=N, H=H)
     assert_no_further_than_permuted(problem, problem.equations(), problem.kernels())
+    assert [name for name, *_ in Machine.launches if "lstm" in name] == ["bn_lstm_forward_sequence",
+                                                                        "bn_lstm_backward_sequence"]
+
+
+def test_a_sequence_on_a_t4(cupy, monkeypatch):
+    """The GPU of free notebooks: 64 KiB of shared memory a block, and copies that are done at once."""
+    set_up(monkeypatch, 40, 64 * 1024)
+    Machine.order = 1
+    problem = Problem("BNLSTM", np.float32, N=60, H=100)
+    assert_equal_step(problem.equations(), problem.kernels(), np.float32)
     assert [name for name, *_ in Machine.launches if "lstm" in name] == ["bn_lstm_forward_sequence",
                                                                         "bn_lstm_backward_sequence"]
 
@@ -260,7 +338,8 @@ __device__ void forward_once""",
             }
             __syncthreads();""",
     "before a copied chunk is read": "            copies_arrived<1>();",
-    "before a chunk is overwritten": "            __syncthreads();                    // the next chunk",
+    "before a chunk is overwritten":
+        "            __syncthreads();                    // the next chunk but one is copied to where this one was",
     "before the sums are used": "        if (FORM != PLAIN) __syncthreads();",
 }
 
@@ -414,7 +493,7 @@ def plan_cases():
     rng = np.random.default_rng(4)
     for _ in range(400):
         yield (int(rng.integers(2, 300)), int(rng.integers(1, 1200)), int(rng.integers(1, 140)),
-               int(rng.choice([48, 99, 163, 227])) * 1024, int(rng.choice([4, 8])), bool(rng.integers(2)))
+               int(rng.choice([48, 64, 99, 163, 227])) * 1024, int(rng.choice([4, 8])), bool(rng.integers(2)))
 
 
 def test_a_plan_covers_the_work_and_fits(cupy):
@@ -497,3 +576,15 @@ def test_the_gpu_script_without_a_gpu(monkeypatch, capsys):
     monkeypatch.setitem(sys.modules, "cupy", None)
     assert cuda_check.main([]) == 2
     assert "CuPy" in capsys.readouterr().err
+
+
+def test_the_gpu_script_where_compiling_fails(monkeypatch, capsys):
+    from minibn.bench import cuda_check
+
+    def build():
+        raise ValueError("engine: ... of this card")
+
+    monkeypatch.setattr(cuda_check, "to_device", lambda array, device: array)
+    monkeypatch.setattr(cuda_check, "build", build)
+    assert cuda_check.main([]) == 2
+    assert capsys.readouterr().err == "engine: ... of this card\n"

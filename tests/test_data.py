@@ -1,15 +1,21 @@
 """The data room: reading, checking, ordering and batching; every bad file and batch has its error."""
 
 import ast
+import contextlib
 import gzip
 import hashlib
 import http.server
+import io
+import itertools
+import lzma
 import os
 import shutil
 import struct
 import subprocess
 import sys
 import threading
+import zipfile
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +25,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from minibn import data
-from minibn.data import catalogue, files, idx, mnist
+from minibn.data import catalogue, downloads, files, idx, mnist
 
 full_mnist = pytest.mark.skipif(
     not os.environ.get("MINIBN_DATA"), reason="MINIBN_DATA names no folder with the full MNIST"
@@ -42,7 +48,7 @@ def describe(name, raw):
 
 
 class SmallMnist:
-    """The bytes of four gz files; ``publish`` makes the loader expect exactly these."""
+    """Four files, plain (``bodies``) and as published (``raw``); ``publish`` makes the loader expect exactly these."""
 
     def __init__(self, monkeypatch):
         self.monkeypatch = monkeypatch
@@ -55,14 +61,23 @@ class SmallMnist:
             idx_images(self.images[60:]),
             idx_labels(self.labels[60:]),
         )
-        self.raw = {what: gzip.compress(body) for what, body in zip(mnist.FILES, bodies, strict=True)}
-        self.names = {what: file.name for what, file in mnist.FILES.items()}
+        self.bodies = dict(zip(mnist.FILES, bodies, strict=True))
+        self.names = {what: file.origin.name for what, file in mnist.FILES.items()}
         monkeypatch.setattr(mnist, "TRAIN_SIZE", 50)
         monkeypatch.delenv("MINIBN_DATA", raising=False)
         self.publish()
 
-    def publish(self):
-        table = {what: describe(self.names[what], raw) for what, raw in self.raw.items()}
+    def publish(self, **changes):
+        self.raw = {what: gzip.compress(body) for what, body in self.bodies.items()}
+        table = {
+            what: replace(
+                file,
+                content=describe(file.name, self.bodies[what]),
+                origin=describe(self.names[what], self.raw[what]),
+                **changes,
+            )
+            for what, file in mnist.FILES.items()
+        }
         self.monkeypatch.setattr(mnist, "FILES", table)
 
     def write(self, folder):
@@ -97,27 +112,32 @@ def no_network(monkeypatch):
     return tried
 
 
+@contextlib.contextmanager
+def serving(monkeypatch, handler):
+    """A web server on this machine; returns its address."""
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    handler.log_message = lambda *args: None
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as httpd:
+        thread = threading.Thread(target=httpd.serve_forever, args=(0.02,))
+        thread.start()
+        yield f"http://127.0.0.1:{httpd.server_port}/"
+        httpd.shutdown()
+        thread.join()
+
+
 @pytest.fixture
 def server(tmp_path, monkeypatch):
-    """A web server on this machine; returns (folder that it serves, its address)."""
+    """A server of files; returns (folder that it serves, its address)."""
     root = tmp_path / "www"
     root.mkdir()
 
-    class Quiet(http.server.SimpleHTTPRequestHandler):
+    class Files(http.server.SimpleHTTPRequestHandler):
         def __init__(self, *args):
             super().__init__(*args, directory=root)
 
-        def log_message(self, *args):
-            pass
-
-    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-    monkeypatch.setenv("no_proxy", "127.0.0.1")
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Quiet) as httpd:
-        thread = threading.Thread(target=httpd.serve_forever, args=(0.02,))
-        thread.start()
-        yield root, f"http://127.0.0.1:{httpd.server_port}/"
-        httpd.shutdown()
-        thread.join()
+    with serving(monkeypatch, Files) as address:
+        yield root, address
 
 
 # Full MNIST: where it is found
@@ -152,6 +172,58 @@ def test_the_argument_wins_over_the_environment(small, tmp_path, monkeypatch):
     assert len(data.load_mnist(tmp_path).train) == 50
 
 
+def zipped(name, raw):
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as archive:
+        archive.writestr(name, raw)
+    return packed.getvalue()
+
+
+@pytest.mark.parametrize("dotted", [False, True])
+@pytest.mark.parametrize(("form", "pack"), [
+    ("", lambda name, raw: raw),
+    (".gz", lambda name, raw: gzip.compress(raw, 1, mtime=7)),       # not the published bytes
+    (".xz", lambda name, raw: lzma.compress(raw)),
+    (".zip", zipped),
+], ids=["raw", "gz", "xz", "zip"])  # fmt: skip
+def test_mnist_in_every_form(small, tmp_path, no_network, dotted, form, pack):
+    folder = tmp_path / ("MNIST/raw" if dotted else "mnist")         # the first is torchvision's
+    folder.mkdir(parents=True)
+    for what, raw in small.bodies.items():
+        name = small.names[what].removesuffix(".gz").replace("-idx", ".idx" if dotted else "-idx")
+        (folder / f"{name}{form}").write_bytes(pack(name, raw))
+    assert np.array_equal(data.load_mnist(tmp_path).test.labels, small.labels[60:])
+    assert no_network == []
+    path = next(folder.glob("t10k-labels*"))
+    path.write_bytes(pack(path.stem if form else path.name, small.bodies["test labels"] + b"\0"))
+    with pytest.raises(data.DataError, match=rf"{path.name}: damaged or not .* found 19 bytes with SHA"):
+        data.load_mnist(tmp_path)
+
+
+@pytest.mark.parametrize("closed", [".", "mnist"])
+def test_a_folder_that_cannot_be_read(small, tmp_path, monkeypatch, closed):
+    """Not by permissions: root may read everything."""
+    home = tmp_path / "home"
+    small.write(home / "mnist")
+    folder, stat, access = home / closed, os.stat, os.access
+
+    def refused(path):
+        return not isinstance(path, int) and folder in Path(os.fsdecode(path)).parents
+
+    def closed_stat(path, *args, **keywords):
+        if refused(path):
+            raise PermissionError(13, "Permission denied", str(path))
+        return stat(path, *args, **keywords)
+
+    monkeypatch.setattr(os, "stat", closed_stat)
+    monkeypatch.setattr(os, "access", lambda path, mode: not refused(Path(path) / "x") and access(path, mode))
+    monkeypatch.setenv("MINIBN_DATA", str(home))
+    for ask in (data.load_mnist, data.list_data, data.verify_data, lambda: data.fetch_data("mnist")):
+        with pytest.raises(data.DataError) as caught:
+            ask()
+        assert str(caught.value).startswith(f"{folder}: this folder cannot be read (Permission denied); ")
+
+
 @pytest.mark.parametrize("how", ["folder", "MINIBN_DATA"])
 def test_missing_folder_and_missing_file(small, tmp_path, monkeypatch, no_network, how):
     def load(folder):
@@ -179,11 +251,11 @@ def test_missing_folder_and_missing_file(small, tmp_path, monkeypatch, no_networ
 def test_download_goes_to_the_cache_once(small, cache, server, monkeypatch, capfd):
     root, address = server
     small.write(root / "good")
-    monkeypatch.setattr(mnist, "MIRRORS", (address + "good/",))
+    small.publish(mirrors=(address + "good/",))
     assert len(data.load_mnist().train) == 50
     assert sorted(path.name for path in cache.iterdir()) == sorted(small.names.values())
     assert "100%" in capfd.readouterr().err  # a progress bar
-    monkeypatch.setattr(mnist, "MIRRORS", ())
+    small.publish(mirrors=())
     assert len(data.load_mnist().train) == 50  # from the cache
 
 
@@ -193,15 +265,91 @@ def test_the_next_mirror_is_tried_after_a_missing_and_after_a_wrong_file(small, 
     small.write(root / "wrong")
     for path in (root / "wrong").iterdir():
         path.write_bytes(damage_flip(path.read_bytes()))
-    monkeypatch.setattr(mnist, "MIRRORS", tuple(address + name for name in ("absent/", "wrong/", "good/")))
+    small.publish(mirrors=tuple(address + name for name in ("absent/", "wrong/", "good/")))
     assert len(data.load_mnist().train) == 50
 
-    monkeypatch.setattr(mnist, "MIRRORS", tuple(address + name for name in ("absent/", "wrong/")))
+    small.publish(mirrors=tuple(address + name for name in ("absent/", "wrong/")))
     for path in cache.iterdir():
         path.unlink()
     with pytest.raises(data.DataError, match=r"answered HTTP 404.*another SHA-256"):
         data.load_mnist()
     assert list(cache.iterdir()) == []  # neither the wrong file nor a temporary one stays
+
+
+class Odd(http.server.BaseHTTPRequestHandler):
+    """A server that sends a file of 1000 bytes wrongly, by the folder it is asked for."""
+
+    def do_GET(self):
+        answer = self.path.split("/")[1]
+        if answer == "silent":
+            return
+        if answer == "waiting":
+            released.wait(600)
+            return
+        self.send_response(200)
+        if answer not in ("endless", "slow"):
+            self.send_header("Content-Length", "300" if answer == "page" else "1000")
+        self.end_headers()
+        self.wfile.flush()
+        if answer == "stuck":
+            self.wfile.write(bytes(10))
+            released.wait(600)
+        with contextlib.suppress(OSError):          # nobody reads any more
+            for _ in itertools.repeat(0, 300 if answer in ("page", "closing") else 10 ** 9):
+                self.wfile.write(b"x")
+                if answer == "slow" and released.wait(0.01):
+                    break
+
+
+released = threading.Event()
+
+
+@pytest.mark.parametrize(("answer", "reason"), [
+    ("endless", "sent more than the 1000 bytes of the file"),
+    ("page", "offers 300 bytes, the right file has 1000"),
+    ("closing", "closed the connection after 300 of 1000 bytes"),
+    ("silent", "closed the connection without an answer"),
+    ("waiting", "did not answer within 0.1 seconds"),
+    ("stuck", "sent nothing for 0.1 seconds, after 10 of 1000 bytes"),
+    ("slow", "sent [0-9]+ of 1000 bytes in 0.2 seconds, too slow"),
+])  # fmt: skip
+def test_a_mirror_that_does_not_send_the_file(tmp_path, monkeypatch, answer, reason):
+    released.clear()
+    if answer in ("waiting", "stuck"):
+        monkeypatch.setattr(downloads, "READ_SECONDS", 0.1)
+    if answer == "slow":
+        monkeypatch.setattr(downloads, "TOTAL_SECONDS", 0.2)
+    with serving(monkeypatch, Odd) as address:
+        with pytest.raises(data.DataError, match=rf"\({address}{answer}/: {reason}\)"):
+            downloads.download(describe("file", b"y" * 1000), tmp_path / "file", [f"{address}{answer}/"], "wait")
+        released.set()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_downloads_obey_the_umask_and_sweep_old_temporary_files_away(server, tmp_path):
+    root, address = server
+    (root / "file").write_bytes(b"right")
+    target = tmp_path / "here" / "file"
+    target.parent.mkdir()
+    old, fresh, mine = (target.parent / name for name in ("tmpab_c1d2x", "tmp01234567", "tmp notes"))
+    for path in (old, fresh, mine):
+        path.write_bytes(b"half")
+    for path in (old, mine):
+        os.utime(path, (0, 0))
+    before = os.umask(0o027)
+    try:
+        downloads.download(describe("file", b"right"), target, [address], "wait")
+    finally:
+        os.umask(before)
+    assert target.stat().st_mode & 0o777 == 0o640 or os.name == "nt"
+    assert sorted(target.parent.iterdir()) == sorted([target, fresh, mine])
+
+
+def test_fetching_sweeps_even_where_nothing_is_missing(small, cache):
+    old = small.write(cache) / "tmp76543210"
+    old.write_bytes(b"half")
+    os.utime(old, (0, 0))
+    assert data.fetch_data("mnist").count("already here") == 4 and not old.exists()
 
 
 def test_without_network_one_error_says_what_to_do(small, cache, no_network):
@@ -261,16 +409,15 @@ def test_hashes_are_checked_on_reuse(small, cache, no_network, tmp_path, where, 
     with pytest.raises(data.DataError) as caught:
         data.load_mnist(None if where == "cache" else folder)
     expected = mnist.FILES["train labels"]
-    found = path.read_bytes()
     message = str(caught.value)
-    for part in (path, expected.sha256, expected.size, hashlib.sha256(found).hexdigest(), len(found)):
+    for part in (path, "damaged", expected.sha256, expected.size):
         assert str(part) in message
     assert "minibn data fetch mnist" in message and "\n" not in message
     assert no_network == []
 
 
 def test_images_and_labels_must_be_equally_many(small, tmp_path):
-    small.raw["test labels"] = gzip.compress(idx_labels(small.labels[60:69]))
+    small.bodies["test labels"] = idx_labels(small.labels[60:69])
     small.publish()
     with pytest.raises(data.DataError, match="t10k-images.* 10 images .*t10k-labels.* 9 labels"):
         data.load_mnist(small.write(tmp_path / "mnist"))
@@ -279,7 +426,7 @@ def test_images_and_labels_must_be_equally_many(small, tmp_path):
 def test_a_label_of_10_is_refused(small, tmp_path):
     labels = small.labels[:60].copy()
     labels[17] = 10
-    small.raw["train labels"] = gzip.compress(idx_labels(labels))
+    small.bodies["train labels"] = idx_labels(labels)
     small.publish()
     with pytest.raises(data.DataError, match=r"train-labels.*0\.\.9, found 10 at place 17"):
         data.load_mnist(small.write(tmp_path / "mnist"))
@@ -308,16 +455,7 @@ PICTURES = np.arange(3 * 784, dtype=np.uint32).astype(np.uint8).reshape(3, 28, 2
 )
 def test_bad_idx_files(parse, body, message):
     with pytest.raises(data.DataError, match=f"some file: .*{message}"):
-        parse(gzip.compress(body), "some file")
-
-
-def test_idx_that_is_not_a_whole_gzip_file():
-    packed = gzip.compress(idx_images(PICTURES))
-    assert np.array_equal(idx.parse_images(packed, "x"), PICTURES)
-    garbage = packed[:10] + b"\xff" * 50  # a good header, then no deflate stream
-    for raw in (packed[: len(packed) // 2], packed[:5], idx_images(PICTURES), damage_flip(packed), garbage):
-        with pytest.raises(data.DataError, match="some file: "):
-            idx.parse_images(raw, "some file")
+        parse(body, "some file")
 
 
 # The real full MNIST
@@ -583,6 +721,19 @@ def test_bad_splits(images, labels, error, message):
         data.Split(images, labels)
 
 
+@pytest.mark.parametrize(
+    ("change", "error", "message"),
+    [
+        ({"white": 0}, ValueError, "white must be at least 1 .*, got 0"),
+        ({"white": np.nan}, TypeError, "white must be an integer, got float"),
+        ({"classes": 1}, ValueError, "classes must be at least 2 .*, got 1"),
+    ],
+)
+def test_scales_that_would_divide_by_nothing(change, error, message):
+    with pytest.raises(error, match=message):
+        data.Split(0 * ROWS, 0 * LABELS, **change)
+
+
 # Values of a user's own batch
 
 
@@ -676,6 +827,20 @@ def test_bad_values(change, error, message):
         data.check_batch(**{**batch, **change(batch)})
 
 
+@pytest.mark.parametrize("wrong", [0.5, np.nan])
+def test_a_mask_that_is_neither_0_nor_1_makes_no_batch(wrong):
+    class Padded:
+        def batch(self, indices, dtype):
+            mask = np.ones((4, len(indices)))
+            mask[1, 0] = wrong if 2 in indices else 0
+            return np.zeros((4, len(indices), 1), dtype), np.zeros(len(indices), int), mask
+
+    batches = data.Batches(Padded(), [np.array([0, 1]), np.array([2, 3])])
+    assert len(batches[0]) == 3
+    with pytest.raises(ValueError, match=r"mask must be 0 or 1 everywhere, found .* at \(1, 0\)"):
+        batches[1]
+
+
 # What the command line prints
 
 
@@ -717,7 +882,7 @@ def test_verify(small, cache, tmp_path, monkeypatch):
 def test_fetch_fills_and_repairs(small, cache, server, tmp_path, monkeypatch, home):
     root, address = server
     small.write(root / "good")
-    monkeypatch.setattr(mnist, "MIRRORS", (address + "good/",))
+    small.publish(mirrors=(address + "good/",))
     folder = cache
     if home == "environment":
         folder = tmp_path / "mine" / "mnist"

@@ -33,10 +33,32 @@ def test_one_version_everywhere():
 @pytest.mark.parametrize("module", ["minibn", "minibn.cli", "minibn.studies"])
 def test_importing_loads_nothing_heavy(module):
     code = (f"import {module}, sys; "
-            "print(*{'cupy', 'matplotlib', 'pooch', 'tqdm', 'torch', 'autograd'} & set(sys.modules))")
+            "print(*{'cupy', 'matplotlib', 'pooch', 'tqdm', 'torch', 'autograd', 'requests'} & set(sys.modules))")
     result = run_python("-c", code)
     assert result.returncode == 0, result.stderr
     assert result.stdout.strip() == ""
+
+
+def test_it_works_without_the_optional_modules_of_the_standard_library():
+    """Browsers and some builds of Python lack these; whoever needs one imports it where it is used."""
+    code = """
+import sys
+blocked = ("lzma", "_lzma", "bz2", "_bz2", "ssl", "_ssl", "sqlite3", "multiprocessing", "subprocess", "fcntl")
+sys.modules.update(dict.fromkeys(blocked))      # importing one raises ImportError
+import pkgutil
+import numpy as np
+import minibn
+x = np.random.default_rng(0).standard_normal((3, 4, 2))
+assert minibn.check_gradients(minibn.BNLSTM(2, 3, rng=0), x).ok
+assert len(minibn.data.load_mnist_subset(side=14).train) == 4000
+for module in pkgutil.walk_packages(minibn.__path__, "minibn."):
+    if not module.name.startswith(("minibn.kernels.cuda", "minibn.__main__", "minibn.cli.__main__")):
+        __import__(module.name)
+print(sorted({"pooch", "requests", "matplotlib", "tqdm", "cupy"} & set(sys.modules)))
+"""
+    result = run_python("-c", code)
+    assert result.returncode == 0, result.stderr
+    assert result.stdout.strip() == "[]"
 
 
 def test_the_code_in_the_readme_runs(capsys):

@@ -22,7 +22,7 @@ from hypothesis import strategies as st
 from test_data import cache, damage_flip, describe, no_network, server  # noqa: F401
 
 from minibn import data
-from minibn.data import codes, corpus, files, mnist, ptb, stdlib, text8
+from minibn.data import codes, corpus, files, mnist, packing, ptb, stdlib, text8
 
 REAL = os.environ.get("MINIBN_DATA")
 
@@ -305,7 +305,7 @@ def coded(text=WORDS, source="0123456789abcdef", reads=None):
             reads.append(text)
         return text
 
-    return codes.coded_text("pangram", source, ALPHABET, read)
+    return codes.CodedText("pangram", source, ALPHABET).load(read)
 
 
 def test_codes_are_made_once_and_mapped(home):
@@ -361,6 +361,97 @@ def test_a_cache_that_cannot_be_written(home, tmp_path):
     assert sha256 == hashlib.sha256(WORDS.encode()).hexdigest()
 
 
+# Files in the cache that are no regular files, or whole ones of another text
+
+
+def reversed_under_its_own_sum(path, texts):
+    other = "".join(texts)[::-1]
+    np.save(path.with_name(f"{path.stem[:-64]}{hashlib.sha256(other.encode()).hexdigest()}.npy"),
+            ptb.VOCABULARY.encode(other))
+    path.unlink()
+
+
+def shorter_under_its_own_sum(path, texts):
+    reversed_under_its_own_sum(path, "".join(texts)[9::-1])
+
+
+def a_fifo(path, texts):
+    path.unlink()
+    os.mkfifo(path)
+
+
+def a_folder(path, texts):
+    path.unlink()
+    path.mkdir()
+
+
+@pytest.mark.parametrize("put", [reversed_under_its_own_sum, shorter_under_its_own_sum, a_fifo, a_folder])
+def test_no_other_file_in_the_cache_is_taken_for_the_text(small, home, tmp_path, monkeypatch, put):
+    if put is a_fifo and not hasattr(os, "mkfifo"):
+        pytest.skip("this system has no FIFOs")
+    monkeypatch.setenv("MINIBN_DATA", str(small.write(tmp_path / "mine", "", PTB_NAMES)))
+    data.load_ptb(20)
+    (kept,) = (home / "codes").iterdir()
+    put(kept, small.words)
+    for _ in range(2):                      # the second time from what the first has made, where it could
+        treebank = data.load_ptb(20)
+        assert treebank.vocabulary.decode(treebank.train.codes) == small.words[0]
+        assert isinstance(treebank.train.codes, np.memmap) == (put is not a_folder)
+        assert [path.name for path in (home / "codes").iterdir()] == [kept.name]
+
+
+def test_verifying_looks_at_the_cache(small, home, tmp_path, monkeypatch):
+    monkeypatch.setenv("MINIBN_DATA", str(small.write(tmp_path / "mine", "", PTB_NAMES)))
+    assert "decoded" not in data.verify_data("ptb")
+    assert "decoded text, SHA-256 ok" in data.verify_data("ptb")
+    (kept,) = (home / "codes").iterdir()
+    state = kept.stat()
+    with open(kept, "r+b") as file:         # a disk that forgets: nothing but the bytes tells
+        file.seek(-1, os.SEEK_END)
+        file.write(b"\x07")
+    os.utime(kept, ns=(state.st_atime_ns, state.st_mtime_ns))
+    assert "damaged or another one" in data.verify_data("ptb")
+    reversed_under_its_own_sum(kept, small.words)
+    report = data.verify_data("ptb")
+    assert "the decoded text is damaged or another one; not used, made again" in report and str(home) in report
+    assert "decoded text, SHA-256 ok" in data.verify_data("ptb")
+
+
+def test_a_process_hashes_a_text_once(small, home, tmp_path, monkeypatch):
+    """Training asks for its text twice: for the data, and for their checksum."""
+    folder = small.write(tmp_path / "mine", "", PTB_NAMES)
+    hashed, digest = [], codes._digest
+    monkeypatch.setattr(codes, "_digest", lambda *given: hashed.append(given) or digest(*given))
+    data.load_ptb(20, folder=folder)
+    assert len(hashed) == 1
+    codes._OPENED.clear()                   # as in the next process
+    for _ in range(3):
+        data.load_ptb(20, folder=folder)
+    assert len(hashed) == 2
+    (home / "codes").rename(home / "moved")
+    (home / "codes").write_text("a file where a folder should be")
+    for _ in range(3):
+        data.load_ptb(20, folder=folder)
+    assert len(hashed) == 3          # in memory
+
+
+def test_files_in_the_cache_obey_the_umask_and_old_temporary_ones_are_swept_away(home):
+    (home / "codes").mkdir(parents=True)
+    old, fresh, other = (home / "codes" / name for name in ("x.npy.01234567.tmp", "tmpa_b2c3d4.tmp", "notes.tmp"))
+    for path in (old, fresh, other):
+        path.write_bytes(b"half")
+    for path in (old, other):
+        os.utime(path, (0, 0))
+    before = os.umask(0o027)
+    try:
+        coded()
+    finally:
+        os.umask(before)
+    (kept,) = (home / "codes").glob("*.npy")
+    assert kept.stat().st_mode & 0o777 == 0o640 or os.name == "nt"
+    assert sorted(path.name for path in (home / "codes").iterdir() if path != kept) == [other.name, fresh.name]
+
+
 @pytest.mark.parametrize("error", [OSError(errno.ENOSPC, "no space left"), KeyboardInterrupt()])
 def test_half_written_codes_are_removed(home, monkeypatch, error):
     def full_disk(file, array):
@@ -398,10 +489,11 @@ class SmallTexts:
                     raw = "".join(f"{c} " for c in texts[-1].replace(" ", "_"))
                 self.raw[file.name] = raw.encode()
                 described = describe(file.name, raw.encode())
-                table.append(replace(file, text=described, origin=described if variant == "words" else None))
+                table.append(replace(file, content=described, origin=described if variant == "words" else None))
             sizes = tuple(map(len, texts))
             setattr(self, variant, texts)
-            small = replace(chosen, sizes=sizes, source=replace(chosen.source, files=tuple(table)))
+            text = describe(chosen.source.name, "".join(texts).encode())
+            small = replace(chosen, sizes=sizes, source=replace(chosen.source, files=tuple(table)), text=text)
             monkeypatch.setitem(ptb.VARIANTS, variant, small)
         self.tarball = self.tar()
         self.offer(monkeypatch, ptb.TARBALL_MIRRORS)
@@ -417,12 +509,13 @@ class SmallTexts:
             if part == "full":
                 text = replace(text, sha256=None, md5=hashlib.md5(raw).hexdigest())
                 file = replace(file, origin=describe("text8.zip", self.zip()))
-            source = replace(chosen.source, files=(replace(file, text=text),))
+            source = replace(chosen.source, files=(replace(file, content=text),))
             monkeypatch.setitem(text8.PARTS, part, replace(chosen, source=source, sizes=(length - 80, 40, 40)))
 
     def offer(self, monkeypatch, mirrors, word_mirrors=()):
         """Let the character files come from these addresses, as a tarball known by its MD5."""
-        origin = files.DataFile("simple-examples.tgz", 0, None, md5=hashlib.md5(self.tarball).hexdigest())
+        md5 = hashlib.md5(self.tarball).hexdigest()
+        origin = files.DataFile("simple-examples.tgz", len(self.tarball), None, md5)
         changed = {"chars": {"origin": origin, "mirrors": mirrors}, "words": {"mirrors": word_mirrors}}
         for variant, changes in changed.items():
             chosen = ptb.VARIANTS[variant]
@@ -471,7 +564,7 @@ PTB_NAMES = [f"ptb.{kind}{part}.txt" for kind in ("", "char.") for part in ("tra
 
 
 @pytest.mark.parametrize("variant", ["words", "chars"])
-@pytest.mark.parametrize("form", ["", ".xz", "tgz"])
+@pytest.mark.parametrize("form", ["", ".gz", ".xz", "tgz"])
 @pytest.mark.parametrize("subfolder", ["ptb", "."])
 def test_ptb_in_every_form(small, tmp_path, monkeypatch, no_network, variant, form, subfolder):
     small.write(tmp_path / "mine" / subfolder, form, PTB_NAMES)
@@ -586,7 +679,7 @@ def test_another_file_under_the_name_of_the_tarball(small, home, server, monkeyp
 def test_the_published_addresses_and_checksums():
     every = [file for chosen in (*ptb.VARIANTS.values(), *text8.PARTS.values()) for file in chosen.source.files]
     for file in every:
-        for known in (file.text, file.origin):
+        for known in (file.content, file.origin):
             if known is not None:
                 assert len(known.checksum[1]) == {"sha256": 64, "md5": 32}[known.checksum[0]]
     origins = {mirror + file.origin.name for file in every if file.origin for mirror in file.mirrors}
@@ -605,8 +698,10 @@ def test_the_card_states_the_checksums():
     card = (Path(mnist.subset_place()).parent / "texts.md").read_text(encoding="utf-8")
     for chosen in (*ptb.VARIANTS.values(), *text8.PARTS.values()):
         assert " / ".join(f"{size:,}" for size in chosen.sizes) in card and f"{chosen.title}, " in card
+        known = chosen.coded.known
+        assert known.size == sum(chosen.sizes) and f"{known.size:,}" in card and known.checksum[1] in card
         for file in chosen.source.files:
-            assert file.text.checksum[1] in card and f"{file.size:,}" in card
+            assert file.content.checksum[1] in card and f"{file.size:,}" in card
             assert file.origin is None or file.origin.checksum[1] in card
             assert all(mirror in card for mirror in file.mirrors)
     assert f"{stdlib.TITLE}, held-out text" in card
@@ -640,6 +735,40 @@ def test_another_text_in_a_sound_file(small, tmp_path):
         (folder / "ptb.test.txt").write_bytes(raw)  # the plain form comes first
         with pytest.raises(data.DataError, match=f"ptb.test.txt: damaged .*, found {len(raw)} bytes"):
             data.load_ptb(20, folder=folder)
+
+
+@pytest.mark.parametrize("form", ["", ".gz", ".xz"])
+def test_a_file_that_is_too_long_has_its_real_size_in_the_message(small, tmp_path, form):
+    folder = small.write(tmp_path, form, PTB_NAMES)
+    raw = small.raw["ptb.test.txt"]
+    path = folder / f"ptb.test.txt{form}"
+    pack = {"": bytes, ".gz": gzip.compress, ".xz": lzma.compress}[form]
+    for longer in (raw + b"\n", 5 * raw):
+        path.write_bytes(pack(longer))
+        with pytest.raises(data.DataError, match=rf"{path.name}: damaged .* found {len(longer)} bytes( with|;)"):
+            data.load_ptb(20, folder=folder)
+    path.write_bytes(pack(bytes(4 << 20)))
+    found = "4194304 bytes" if form == "" else "more than 10[0-9]{5} bytes"  # nobody unpacks a bomb to its end
+    with pytest.raises(data.DataError, match=f"found {found};"):
+        data.load_ptb(20, folder=folder)
+    assert form == "" or packing.unpack(path, (), 10, 100)[1] < 4 << 20
+
+
+def test_line_endings_of_windows_are_named(small, tmp_path):
+    folder = small.write(tmp_path, "", PTB_NAMES)
+    raw = small.raw["ptb.valid.txt"].replace(b"\n", b"\r\n")
+    (folder / "ptb.valid.txt").write_bytes(raw)
+    with pytest.raises(data.DataError, match=rf"ptb.valid.txt: .* endings .*CRLF.* {len(raw)} bytes; .*2unix"):
+        data.load_ptb(20, folder=folder)
+
+
+def test_a_python_without_lzma_reads_what_is_packed_otherwise(small, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "lzma", None)
+    folder = small.write(tmp_path, ".xz", PTB_NAMES)
+    with pytest.raises(data.DataError, match="ptb.train.txt.xz: this Python has no module lzma .*; unpack it"):
+        data.load_ptb(20, folder=folder)
+    small.write(folder, ".gz", PTB_NAMES)
+    assert data.load_ptb(20, folder=folder).steps == 19
 
 
 def test_wrong_zips(small, tmp_path):
@@ -742,7 +871,7 @@ def test_verifying_texts(small, tmp_path, monkeypatch):
     monkeypatch.setenv("MINIBN_DATA", str(tmp_path / "mine"))
     for name in ("ptb", "ptb_char"):
         lines = data.verify_data(name).splitlines()
-        assert len(lines) == 4 and lines[0].endswith(" bytes") and "SHA-256 of the text ok" in lines[0]
+        assert len(lines) == 4 and lines[0].endswith(" bytes") and "SHA-256 of the content ok" in lines[0]
         assert f"{name}: whole and readable" in lines[3] and "test set characters" in lines[3]
 
 
@@ -760,7 +889,7 @@ def test_fetching_texts_fills_and_repairs(small, home, server, monkeypatch, name
     files_of_it = 1 if name == "text8" else 3
     fetched = {"ptb": 3, "ptb_char": 1, "text8": 1}[name]  # one tarball has all three
     report = data.fetch_data(name)
-    assert report.count(": fetched") == fetched and report.count("of the text verified") == files_of_it
+    assert report.count(": fetched") == fetched and report.count("of the content verified") == files_of_it
     assert data.fetch_data(name).count("already here") == files_of_it
     path = next((home / ("text8" if name == "text8" else "ptb")).iterdir())
     whole = path.read_bytes()
@@ -809,6 +938,7 @@ def test_the_real_penn_treebank():
     digests = [codes.text_sha256(part.codes, treebank.vocabulary)[:12] for part in (treebank.valid, treebank.test)]
     assert digests == ["221313a0fa0d", "427ca00d1598"]
     assert len(treebank.train.batches(64, np.random.default_rng(0))) == 791
+    assert treebank.sha256 == ptb.VARIANTS["words"].text.sha256
 
 
 @real("ptb/ptb.char.train.txt.xz")
@@ -818,6 +948,7 @@ def test_the_real_character_files():
         5_017_482, 393_042, 442_423
     ]  # fmt: skip
     assert [len(np.unique(part.codes)) for part in (treebank.train, treebank.valid, treebank.test)] == [50, 50, 48]
+    assert treebank.sha256 == ptb.VARIANTS["chars"].text.sha256
     # The same sentences as the word files, without the blank before each newline.
     words = data.load_ptb(folder=REAL)
     text = words.vocabulary.decode(words.test.codes).replace(" \n", "\n")

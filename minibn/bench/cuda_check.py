@@ -160,10 +160,10 @@ def main(arguments=None):
     options = parser.parse_args(arguments)
     try:
         to_device(np.zeros(1), "cuda")
+        found = {"build": build()}
     except ValueError as error:
         print(error, file=sys.stderr)
         return 2
-    found = {"build": build()}
     print("seconds to build:", {name: round(seconds, 1) for name, seconds in found["build"].items()})
     found["failures"], found["worst"] = check(print)
     found["times"] = {}

@@ -3,7 +3,6 @@
 import os
 import platform
 import re
-import subprocess
 import sys
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
@@ -55,6 +54,8 @@ def _processor():
     if name := _cpuinfo("model name"):
         return name
     if platform.system() == "Darwin":
+        import subprocess
+
         asked = subprocess.run(["sysctl", "-n", "machdep.cpu.brand_string"], capture_output=True, text=True)
         if asked.returncode == 0:
             return asked.stdout.strip()
@@ -95,6 +96,8 @@ def _blas():
 
 def _blas_core():
     """OpenBLAS decides when it is loaded which processor's kernels it runs, and says so if it is asked to."""
+    import subprocess
+
     said = subprocess.run([sys.executable, "-c", "import numpy"], capture_output=True, text=True,
                           env={**os.environ, "OPENBLAS_VERBOSE": "2"}).stderr
     found = re.search(r"^Core: (\w+)$", said, re.MULTILINE)

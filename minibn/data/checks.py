@@ -58,7 +58,7 @@ def check_batch(x, y, classes, mask=None, symbols=None):
         expected = f"(N,) = ({count},) or (T, N) = ({steps}, {count})"
         raise ValueError(f"y must have the shape {expected}, got {y.shape}")
 
-    live = _live_steps(mask, steps, count)
+    live = np.ones((steps, count), bool) if mask is None else check_mask(mask, steps, count)
     _check_x(x, live, symbols)
     wrong = (y < 0) | (y >= classes)
     if y.ndim == 2:
@@ -68,9 +68,10 @@ def check_batch(x, y, classes, mask=None, symbols=None):
         raise ValueError(f"y must lie in 0..classes-1 = 0..{classes - 1}, found {y[place]} at {_text(place)}")
 
 
-def _live_steps(mask, steps, count):
-    if mask is None:
-        return np.ones((steps, count), bool)
+def check_mask(mask, steps, count):
+    """Raise unless ``mask`` says 0 or 1 of every step of every example; return it as bool."""
+    if not isinstance(mask, np.ndarray):
+        raise TypeError(f"mask must be a NumPy array, got {type(mask).__name__}")
     if mask.dtype.kind not in "biuf":
         raise TypeError(f"mask must be bool or of a real type, got {mask.dtype}")
     if mask.shape != (steps, count):

@@ -1,4 +1,4 @@
-"""Where data files lie, whether they are the right ones, and how they get here.
+"""Where data files lie, and what is known of each.
 
 A data folder is, in this order: the ``folder`` argument, the folder named by the environment variable
 ``MINIBN_DATA``, the cache that pooch keeps for this user. Only the cache is ever filled without being asked.
@@ -6,12 +6,19 @@ A data folder is, in this order: the ``folder`` argument, the folder named by th
 
 from __future__ import annotations
 
-import hashlib
 import os
+import re
+import stat
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
 ENVIRONMENT_VARIABLE = "MINIBN_DATA"
+
+# What pooch and we call a file that is not whole yet. One that old belongs to a process that was killed: no download
+# takes as long.
+_TEMPORARY = re.compile(r"tmp[a-z0-9_]{8}(\.tmp)?|.+\.npy\.[0-9a-f]{8}\.tmp")
+_OLD_SECONDS = 3600
 
 
 class DataError(ValueError):
@@ -60,137 +67,53 @@ def data_home(folder=None):
     Raises
     ------
     DataError
-        If a folder was named, by argument or environment, and is not there.
+        If a folder was named, by argument or environment, and is not there or cannot be read.
     """
     named = folder if folder is not None else os.environ.get(ENVIRONMENT_VARIABLE) or None
     if named is None:
         return cache_folder(), True
-    home = Path(named).expanduser()
-    if not home.is_dir():
+    home = Path(os.path.expanduser(named))
+    found = look_at(home)
+    if found is None or not stat.S_ISDIR(found.st_mode):
         by = "folder" if folder is not None else ENVIRONMENT_VARIABLE
         raise DataError(f"{by}={str(named)!r} is not a folder; name one that holds the data files, or none")
     return home, False
 
 
-def place_of(file, home, subfolder):
-    """Where ``file`` lies in ``home/subfolder`` or in ``home`` itself; None when in neither."""
-    for place in (home / subfolder / file.name, home / file.name):
-        if place.is_file():
-            return place
-    return None
-
-
-def ensure(place, target, read, get):
-    """Fetch a file that is missing (``place`` None) or that cannot be read.
-
-    Parameters
-    ----------
-    place : Path or None
-    target : Path
-        Where the file goes when it has to be fetched.
-    read : function of a path
-        Raises DataError unless the file there is whole and the right one.
-    get : function of a path
-        Fetches the file to there.
-
-    Returns
-    -------
-    tuple of (Path, str)
-        Where the file is now, and what was done, in words.
-    """
-    if place is None:
-        get(target)
-        return target, "fetched"
+def look_at(path):
+    """What `os.stat` says of a path; None where there is nothing. DataError where nobody may look."""
     try:
-        read(place)
-    except DataError:
-        get(target)
-        return target, "was damaged, fetched again"
-    return place, "already here"
-
-
-def read_checked(path, file, remedy):
-    """The bytes of ``path``, once they are known to be those of ``file``.
-
-    Hashed on every reading: a file can be damaged after it was fetched. The bytes returned are those hashed.
-
-    Raises
-    ------
-    DataError
-        Naming the file, what was expected, what was found, and the remedy.
-    """
-    try:
-        raw = Path(path).read_bytes()
+        return os.stat(path)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
     except OSError as error:
-        raise DataError(f"{path}: cannot be read ({error.strerror or error}); {remedy}") from None
-    return check_content(raw, file, path, remedy)
-
-
-def check_content(raw, file, path, remedy):
-    """The bytes ``raw``, found at ``path``, if they are those of ``file``; else DataError."""
-    kind, expected = file.checksum
-    found = hashlib.new(kind, raw, usedforsecurity=False).hexdigest()
-    if found != expected:
-        name = file.checksum_name
+        closed = (folder for folder in reversed(path.parents) if not os.access(folder, os.X_OK))
         raise DataError(
-            f"{path}: damaged or not the expected file: expected {file.size} bytes with {name} {expected}, "
-            f"found {len(raw)} bytes with {name} {found}; {remedy}"
-        )
-    return raw
-
-
-def download(file, target, mirrors, remedy):
-    """Fetch ``file`` to the path ``target``, trying each address of ``mirrors`` once, in order.
-
-    pooch writes to a temporary file, checks the checksum, and only then moves the file to its place: an
-    existing file is replaced by the right one or left as it is.
-
-    Raises
-    ------
-    DataError
-        If the folder cannot be written, or if no mirror gave the right file.
-    """
-    import pooch
-
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise DataError(
-            f"{target.parent}: cannot be made ({error.strerror or error}); "
-            f"set {ENVIRONMENT_VARIABLE} to a folder that can be written"
+            f"{next(closed, path.parent)}: this folder cannot be read ({error.strerror or error}); "
+            f"change its permissions, or set {ENVIRONMENT_VARIABLE} to another one"
         ) from None
-    # pooch announces every attempt on stderr; what fails is told once, in one line, at the end.
-    logger = pooch.get_logger()
-    level = logger.level
-    logger.setLevel("WARNING")
-    failures = []
+
+
+def is_file(path):
+    """Whether a plain file lies there; DataError where nobody may look."""
+    found = look_at(path)
+    return found is not None and stat.S_ISREG(found.st_mode)
+
+
+def sweep(folder):
+    """Remove temporary files that a process left here when it was killed, long ago."""
     try:
-        for mirror in mirrors:
-            try:
-                pooch.retrieve(
-                    mirror + file.name,
-                    known_hash=":".join(file.checksum),
-                    fname=target.name,
-                    path=target.parent,
-                    downloader=pooch.HTTPDownloader(progressbar=True, timeout=30),
-                )
-                return
-            except (
-                OSError,
-                ValueError,
-            ) as error:  # errors of requests are OSErrors, a wrong hash a ValueError
-                failures.append(f"{mirror}: {_reason(error, file)}")
-    finally:
-        logger.setLevel(level)
-    raise DataError(
-        f"{file.name} could not be downloaded to {target.parent} ({'; '.join(failures)}); "
-        f"with a network {remedy}"
-    )
-
-
-def _reason(error, file):
-    if isinstance(error, ValueError) and "hash" in str(error).lower():
-        return f"sent a file with another {file.checksum_name}"
-    if getattr(error, "response", None) is not None:
-        return f"answered HTTP {error.response.status_code}"
-    return type(error).__name__ if not getattr(error, "strerror", None) else error.strerror
+        paths = list(folder.iterdir())
+    except OSError:  # no such folder, or nobody may look
+        return
+    for path in paths:
+        try:
+            state = path.lstat()
+            if (
+                _TEMPORARY.fullmatch(path.name)
+                and stat.S_ISREG(state.st_mode)
+                and time.time() - state.st_mtime > _OLD_SECONDS
+            ):
+                path.unlink()
+        except OSError:  # somebody else was faster, or owns it
+            continue

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import gzip
 import struct
-import zlib
 
 import numpy as np
 
@@ -15,12 +13,12 @@ LABELS_MAGIC = 2049  # 0x00000801: unsigned bytes, 1 dimension
 
 
 def parse_images(raw, name, side=28):
-    """The images in the bytes of a gz IDX file.
+    """The images in the bytes of an IDX file.
 
     Parameters
     ----------
     raw : bytes
-        The gzip file.
+        The file, unpacked.
     name : str
         What to call it in an error.
     side : int
@@ -33,23 +31,21 @@ def parse_images(raw, name, side=28):
     Raises
     ------
     DataError
-        If the file is truncated, is not gzip, has another magic number or size, or holds no image.
+        If the file is truncated, has another magic number or size, or holds no image.
     """
-    data = _unzip(raw, name)
-    count, rows, columns = _header(data, name, IMAGES_MAGIC, "images", 3)
+    count, rows, columns = _header(raw, name, IMAGES_MAGIC, "images", 3)
     if (rows, columns) != (side, side):
         raise DataError(f"{name}: expected images of {side}x{side} pixels, found {rows}x{columns}")
-    return _body(data, name, 16, (count, rows, columns))
+    return _body(raw, name, 16, (count, rows, columns))
 
 
 def parse_labels(raw, name, classes=10):
-    """The labels in the bytes of a gz IDX file: ndarray of uint8, shape (n,), each in 0..classes-1.
+    """The labels in the bytes of an IDX file: ndarray of uint8, shape (n,), each in 0..classes-1.
 
     See `parse_images`; a label out of range is a DataError too.
     """
-    data = _unzip(raw, name)
-    (count,) = _header(data, name, LABELS_MAGIC, "labels", 1)
-    labels = _body(data, name, 8, (count,))
+    (count,) = _header(raw, name, LABELS_MAGIC, "labels", 1)
+    labels = _body(raw, name, 8, (count,))
     if labels.max() >= classes:
         worst = int(labels.argmax())
         raise DataError(f"{name}: expected labels 0..{classes - 1}, found {labels[worst]} at place {worst}")
@@ -63,13 +59,6 @@ def check_counts(images, labels, images_name, labels_name):
             f"{images_name} holds {len(images)} images but {labels_name} holds {len(labels)} labels; "
             "take both files from the same data set"
         )
-
-
-def _unzip(raw, name):
-    try:
-        return gzip.decompress(raw)
-    except (OSError, EOFError, zlib.error) as error:
-        raise DataError(f"{name}: not a whole gzip file ({error}); fetch it again") from None
 
 
 def _header(data, name, magic, what, dimensions):

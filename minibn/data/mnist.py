@@ -13,51 +13,60 @@ import numpy as np
 
 from minibn.data import idx
 from minibn.data.batches import Dataset, Split
-from minibn.data.files import (
-    ENVIRONMENT_VARIABLE,
-    DataError,
-    DataFile,
-    data_home,
-    download,
-    ensure,
-    place_of,
-    read_checked,
-)
+from minibn.data.files import DataError, DataFile
+from minibn.data.sources import PublishedFile, PublishedFiles
 
-FILES = {
-    "train images": DataFile(
-        "train-images-idx3-ubyte.gz",
-        9_912_422,
-        "440fcabf73cc546fa21475e81ea370265605f56be210a4024d2ca8f203523609",
-    ),
-    "train labels": DataFile(
-        "train-labels-idx1-ubyte.gz",
-        28_881,
-        "3552534a0a558bbed6aed32b30c495cca23d567ec52cac8be1a0730e8010255c",
-    ),
-    "test images": DataFile(
-        "t10k-images-idx3-ubyte.gz",
-        1_648_877,
-        "8d422c7b0a1c1c79245a5bcf07fe86e33eeafee792b84584aec276f5a2dbc4e6",
-    ),
-    "test labels": DataFile(
-        "t10k-labels-idx1-ubyte.gz", 4_542, "f7ae60f92e00ec6debd23a6088c31dbd2371eca3ffa0defaefb259924204aec6"
-    ),
-}
 # The official address comes last: it often refuses.
 MIRRORS = (
     "https://ossci-datasets.s3.amazonaws.com/mnist/",
     "https://storage.googleapis.com/cvdf-datasets/mnist/",
     "http://yann.lecun.com/exdb/mnist/",
 )
+
+
+def _file(name, size, sha256, packed_size, packed_sha256):
+    """A file as it is known, and the gz file that was published; some copies have a point for the first hyphen."""
+    return PublishedFile(
+        DataFile(name, size, sha256),
+        aliases=(name.replace("-idx", ".idx"),),
+        origin=DataFile(f"{name}.gz", packed_size, packed_sha256),
+        mirrors=MIRRORS,
+    )
+
+
+FILES = {
+    "train images": _file(
+        "train-images-idx3-ubyte",
+        47_040_016, "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db",
+        9_912_422, "440fcabf73cc546fa21475e81ea370265605f56be210a4024d2ca8f203523609",
+    ),
+    "train labels": _file(
+        "train-labels-idx1-ubyte",
+        60_008, "65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5",
+        28_881, "3552534a0a558bbed6aed32b30c495cca23d567ec52cac8be1a0730e8010255c",
+    ),
+    "test images": _file(
+        "t10k-images-idx3-ubyte",
+        7_840_016, "0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7",
+        1_648_877, "8d422c7b0a1c1c79245a5bcf07fe86e33eeafee792b84584aec276f5a2dbc4e6",
+    ),
+    "test labels": _file(
+        "t10k-labels-idx1-ubyte",
+        10_008, "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2",
+        4_542, "f7ae60f92e00ec6debd23a6088c31dbd2371eca3ffa0defaefb259924204aec6",
+    ),
+}  # fmt: skip
 TRAIN_SIZE = 50_000  # of the 60,000 images of the training file
 
-SUBSET_FILE = DataFile(
-    "mnist_subset.npz", 845_521, "d930c5a280f493772c5e556e9101c9d8bcf139a544d61d963e802030f5c5217d"
+SUBSET_FILE = PublishedFile(
+    DataFile("mnist_subset.npz", 845_521, "d930c5a280f493772c5e556e9101c9d8bcf139a544d61d963e802030f5c5217d")
 )
 SUBSET_TRAIN_SIZE, SUBSET_VALID_SIZE = 4_000, 500
 
-_FETCH = f"run `minibn data fetch mnist`, or set {ENVIRONMENT_VARIABLE} to a folder with the four MNIST files"
+
+def source():
+    """The four files; they may also lie in the folders in which torchvision keeps them."""
+    return PublishedFiles("mnist", ("mnist", "MNIST/raw", "raw"), tuple(FILES.values()))
 
 
 def load_mnist(folder=None, side=28):
@@ -66,8 +75,9 @@ def load_mnist(folder=None, side=28):
     Parameters
     ----------
     folder : str or path, optional
-        A folder with the four gz files, or with a folder ``mnist`` that has them. Without it the environment
-        variable ``MINIBN_DATA`` names that folder; without both they are downloaded once to the user's cache.
+        A folder with the four files, plain or packed with gzip, xz or zip, or with a folder ``mnist`` or
+        ``MNIST/raw`` that has them. Without it the environment variable ``MINIBN_DATA`` names that folder;
+        without both they are downloaded once to the user's cache.
     side : {28, 14}
         14 takes the mean of each 2x2 pixels: 196 steps instead of 784.
 
@@ -82,17 +92,12 @@ def load_mnist(folder=None, side=28):
         If a file is missing and cannot be downloaded, or is not, to the last bit, the published one.
     """
     _check_side(side)
-    home, ours = data_home(folder)
+    files = source()
+    places = files.find(folder)
     arrays = {}
-    for what, file in FILES.items():
-        place = place_of(file, home, "mnist")
-        if place is None and ours:
-            place = home / "mnist" / file.name
-            download(file, place, MIRRORS, _FETCH)
-        elif place is None:
-            raise DataError(f"{file.name} is neither in {home / 'mnist'} nor in {home}; {_FETCH}")
-        raw = read_checked(place, file, _FETCH)
-        arrays[what] = (idx.parse_images if what.endswith("images") else idx.parse_labels)(raw, str(place))
+    for (what, file), raw in zip(FILES.items(), files.read(places), strict=True):
+        parse = idx.parse_images if what.endswith("images") else idx.parse_labels
+        arrays[what] = parse(raw, str(places[file]))
     whole = {}
     for part in ("train", "test"):
         images, labels = f"{part} images", f"{part} labels"
@@ -150,7 +155,7 @@ def read_subset():
     remedy = "install minibn again"
     if place is None:
         raise DataError(f"{SUBSET_FILE.name} is not beside the package; {remedy}")
-    raw = read_checked(place, SUBSET_FILE, remedy)
+    raw = SUBSET_FILE.read(place, remedy)
     with np.load(io.BytesIO(raw), allow_pickle=False) as archive:
         return {name: archive[name] for name in ("images", "labels", "indices")}
 
@@ -162,22 +167,6 @@ def subset_place():
         if (folder / SUBSET_FILE.name).is_file():
             return folder / SUBSET_FILE.name
     return None
-
-
-def fetch_mnist():
-    """Make sure that the data folder has the four files, intact; replace damaged ones. Returns text lines."""
-    home, _ = data_home()
-    lines = []
-    for file in FILES.values():
-        found = place_of(file, home, "mnist")
-        place, state = ensure(
-            found,
-            found or home / "mnist" / file.name,
-            read=lambda path, file=file: read_checked(path, file, _FETCH),
-            get=lambda path, file=file: download(file, path, MIRRORS, _FETCH),
-        )
-        lines.append(f"{file.name}: {state}, SHA-256 verified, {place}")
-    return lines
 
 
 def _check_side(side):

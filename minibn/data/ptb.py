@@ -10,10 +10,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from minibn.data.codes import coded_text
+from minibn.data.codes import CodedText
 from minibn.data.corpus import cut_corpus
 from minibn.data.files import DataFile
-from minibn.data.sources import TextFile, TextSource
+from minibn.data.sources import PublishedFile, PublishedFiles
 from minibn.data.vocabulary import Vocabulary
 
 VOCABULARY = Vocabulary("\n #$&'*-./0123456789<>N\\abcdefghijklmnopqrstuvwxyz")
@@ -36,33 +36,39 @@ def _chars(raw):
 def _file(name, size, sha256, chars=False):
     text = DataFile(name, size, sha256)
     origin, mirrors = (TARBALL, TARBALL_MIRRORS) if chars else (text, WORD_MIRRORS)
-    return TextFile(text, (f"{name}.xz", TARBALL.name), origin, mirrors)
+    return PublishedFile(text, archives=(TARBALL.name,), origin=origin, mirrors=mirrors)
 
 
 @dataclass(frozen=True)
 class Variant:
-    """One form of the corpus; ``sizes`` are the characters of its three parts."""
+    """One form of the corpus; ``sizes`` are the characters of its three parts, ``text`` all of them."""
 
     title: str
-    source: TextSource
+    source: PublishedFiles
     sizes: tuple[int, int, int]
     characters: Callable[[bytes], bytes]
+    text: DataFile
+
+    @property
+    def coded(self):
+        return CodedText(self.source.name, self.source.digest, VOCABULARY, self.text)
 
 
 VARIANTS = {
     "words": Variant(
         title="Penn Treebank",
-        source=TextSource("ptb", "ptb", (
+        source=PublishedFiles("ptb", ("ptb",), (
             _file("ptb.train.txt", 5_101_618, "fcea919f6cf83f35d4d00c6cbf08040d13d4155226340912e2fef9c9c4102cbf"),
             _file("ptb.valid.txt", 399_782, "c9fe6985fe0d4ccb578183407d7668fc6066c20700cb4cf87d8ff1cc34df1bf2"),
             _file("ptb.test.txt", 449_945, "dd65dff31e70846b2a6030a87482edcd5d199130cdcfa1f3dccbb033728deee0"),
         )),
         sizes=(5_059_550, 396_412, 446_184),
         characters=_words,
+        text=DataFile("ptb", 5_902_146, "75ff19c8692e80c1de0c68f6eee39c05565f9c5fa64b52d132717eb4034b8588"),
     ),
     "chars": Variant(
         title="Penn Treebank (ptb.char)",
-        source=TextSource("ptb_char", "ptb", (
+        source=PublishedFiles("ptb_char", ("ptb",), (
             _file("ptb.char.train.txt", 10_034_964,
                   "e313d91425e06c4f0a8fb6e881dcce0c291f2a0e9f4dda54833069b122f91da9", chars=True),
             _file("ptb.char.valid.txt", 786_084,
@@ -72,6 +78,7 @@ VARIANTS = {
         )),
         sizes=(5_017_482, 393_042, 442_423),
         characters=_chars,
+        text=DataFile("ptb_char", 5_852_947, "52a6dce555b0d4ca3bff8294df5b02f1bedd31011242b65557d3bb5f5d738e9d"),
     ),
 }  # fmt: skip
 
@@ -86,9 +93,9 @@ def load_ptb(length=100, variant="words", folder=None):
     variant : {"words", "chars"}
         "words" is the paper's: Mikolov's word files read as characters. "chars" is his character files.
     folder : str or path, optional
-        A folder with the three files, plain or packed with xz, or with his ``simple-examples.tgz``; or with a
-        folder ``ptb`` that has them. Without it the environment variable ``MINIBN_DATA`` names that folder;
-        without both they are downloaded once to the user's cache.
+        A folder with the three files, plain or packed with gzip, xz or zip, or with his
+        ``simple-examples.tgz``; or with a folder ``ptb`` that has them. Without it the environment variable
+        ``MINIBN_DATA`` names that folder; without both they are downloaded once to the user's cache.
 
     Returns
     -------
@@ -104,9 +111,7 @@ def load_ptb(length=100, variant="words", folder=None):
     chosen = VARIANTS[variant]
     source = chosen.source
     places = source.find(folder)
-    codes, sha256 = coded_text(
-        source.name, source.digest, VOCABULARY, lambda: b"".join(map(chosen.characters, source.read(places)))
-    )
+    codes, sha256 = chosen.coded.load(lambda: b"".join(map(chosen.characters, source.read(places))))
     return cut_corpus(
         codes,
         chosen.sizes,

@@ -1,110 +1,132 @@
-"""Published texts: under which names a text may lie in a folder, how it is unpacked, and where it comes from.
+"""Published files: under which names each may lie in a folder, whether it is the right one, and where it comes from.
 
-A text is known by the checksum of its own bytes, whatever it was packed with: a plain file, the same file
-packed with xz or gzip, and an archive that holds it are equally good.
+A file is known by the checksum of its own bytes, whatever it was packed with: the plain file, the same packed
+with gzip, xz or zip, and an archive that holds it are equally good.
 """
 
 from __future__ import annotations
 
-import gzip
 import hashlib
-import lzma
-import tarfile
-import zipfile
-import zlib
-from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import PurePosixPath
 
-from minibn.data.files import (
-    ENVIRONMENT_VARIABLE,
-    DataError,
-    DataFile,
-    check_content,
-    data_home,
-    download,
-    ensure,
-    place_of,
-)
-
-# A damaged packed file shows itself in one of these ways, depending on the format and on the byte that is hit.
-_DAMAGE = (OSError, EOFError, KeyError, NotImplementedError, RuntimeError,
-           lzma.LZMAError, zlib.error, zipfile.BadZipFile, tarfile.TarError)  # fmt: skip
+from minibn.data.downloads import download
+from minibn.data.files import ENVIRONMENT_VARIABLE, DataError, DataFile, data_home, is_file, sweep
+from minibn.data.packing import FORMS, unpack
 
 
 @dataclass(frozen=True)
-class TextFile:
-    """One published text.
+class PublishedFile:
+    """One published file.
 
     Attributes
     ----------
-    text : DataFile
+    content : DataFile
         Its plain form.
-    packed : tuple of str
-        Names of packed files and archives that may hold it.
+    aliases : tuple of str
+        Other names of the plain form.
+    archives : tuple of str
+        Archives that may hold it.
     origin : DataFile, optional
         What is downloaded to get it; None where there is nothing to download.
     mirrors : tuple of str
         Addresses of folders that have ``origin``.
     """
 
-    text: DataFile
-    packed: tuple[str, ...] = ()
+    content: DataFile
+    aliases: tuple[str, ...] = ()
+    archives: tuple[str, ...] = ()
     origin: DataFile | None = None
     mirrors: tuple[str, ...] = ()
 
     @property
     def name(self):
-        return self.text.name
+        return self.content.name
 
     @property
     def size(self):
-        """Bytes of the plain text."""
-        return self.text.size
+        """Bytes of the plain form."""
+        return self.content.size
 
-    def place(self, home, subfolder):
-        """Where the text lies, in whatever form; None if nowhere.
+    @property
+    def sha256(self):
+        """Of the plain form."""
+        return self.content.sha256
 
-        The form that is downloaded is looked for first, so that a damaged other one is out of the way once
-        it was fetched again.
+    @property
+    def names(self):
+        """What the plain form may be called."""
+        return (self.name, *self.aliases)
+
+    def place(self, folders):
+        """Where the file lies, in whatever form; None if nowhere.
+
+        The form that is downloaded is looked for first, in the folder that it goes to, so that a damaged other
+        one is out of the way once it was fetched again.
         """
-        forms = dict.fromkeys(([self.origin.name] if self.origin else []) + [self.name, *self.packed])
-        places = (place_of(DataFile(form, 0, None), home, subfolder) for form in forms)
-        return next((place for place in places if place is not None), None)
+        downloaded = [self.origin.name] if self.origin else []
+        packed = [name + form for name in self.names for form in FORMS]
+        for name in dict.fromkeys([*downloaded, *packed, *self.archives]):
+            for folder in folders:
+                if is_file(folder / name):
+                    return folder / name
+        return None
 
     def read(self, place, remedy):
-        """The bytes of the text in the file ``place``, unpacked and checked.
+        """The bytes of the file that lies at ``place`` in some form, unpacked and checked.
+
+        Hashed on every reading: a file can be damaged after it was fetched. The bytes returned are those hashed.
 
         Raises
         ------
         DataError
-            If the file cannot be read or unpacked, or if it holds another text.
+            If it cannot be read or unpacked, or if it is another file; names what was expected and found.
         """
+        checksum = self.content.checksum_name
+        expected = f"expected {self.size} bytes with {checksum} {self.content.checksum[1]}"
+        most = 16 * self.size + (1 << 20)
         try:
-            with _opened(place, self.name) as stream:
-                raw = stream.read(self.size + 1)  # one too many would show that it is another text
-        except _DAMAGE as error:
-            reason = getattr(error, "strerror", None) or error
-            raise DataError(f"{place}: cannot be read or unpacked ({reason}); {remedy}") from None
-        return check_content(raw, self.text, place, remedy)
+            # Twice the size has room for a text whose line endings were converted.
+            raw, size = unpack(place, self.names, 2 * self.size + 1, most)
+        except MemoryError:
+            raise
+        except ImportError as error:
+            raise DataError(f"{place}: this Python has no module {error.name} to unpack it; unpack it yourself, or "
+                            f"{remedy}") from None
+        except Exception as error:  # damage shows in many ways, by the format and by the byte that is hit
+            if getattr(error, "strerror", None):
+                raise DataError(f"{place}: cannot be read or unpacked ({error.strerror}); {remedy}") from None
+            raise DataError(f"{place}: damaged, cannot be read or unpacked ({str(error) or type(error).__name__}): "
+                            f"{expected} inside, found a file of {place.stat().st_size} bytes; {remedy}") from None
+        if size == self.size and self._digest(raw) == self.content.checksum[1]:
+            return raw
+        found = f"{size} bytes" if size < most or place.stat().st_size == size else f"more than {most} bytes"
+        if size == len(raw):
+            if self._digest(raw.replace(b"\r\n", b"\n")) == self.content.checksum[1]:
+                raise DataError(f"{place}: its line endings were converted to those of Windows (CRLF): {expected}, "
+                                f"found {found}; convert them back (dos2unix), or {remedy}")
+            found += f" with {checksum} {self._digest(raw)}"
+        raise DataError(f"{place}: damaged or not the expected file: {expected}, found {found}; {remedy}")
+
+    def _digest(self, raw):
+        return hashlib.new(self.content.checksum[0], raw, usedforsecurity=False).hexdigest()
 
 
 @dataclass(frozen=True)
-class TextSource:
-    """The files of one corpus.
+class PublishedFiles:
+    """The files of one data set.
 
     Attributes
     ----------
     name : str
         As in the catalogue.
-    subfolder : str
-        Of the data folder, where the files lie and where downloads go.
-    files : tuple of TextFile
+    subfolders : tuple of str
+        Of the data folder, where the files may lie beside that folder itself; downloads go to the first.
+    files : tuple of PublishedFile
     """
 
     name: str
-    subfolder: str
-    files: tuple[TextFile, ...]
+    subfolders: tuple[str, ...]
+    files: tuple[PublishedFile, ...]
 
     @property
     def remedy(self):
@@ -117,12 +139,12 @@ class TextSource:
     @property
     def digest(self):
         """One SHA-256 for the published checksums of all files: it names what is made from them."""
-        return hashlib.sha256("\n".join(file.text.checksum[1] for file in self.files).encode()).hexdigest()
+        return hashlib.sha256("\n".join(file.content.checksum[1] for file in self.files).encode()).hexdigest()
 
     def places(self, folder=None):
         """Where each file lies (None: not here). Never downloads."""
-        home, _ = data_home(folder)
-        return {file: file.place(home, self.subfolder) for file in self.files}
+        folders = self._folders(data_home(folder)[0])
+        return {file: file.place(folders) for file in self.files}
 
     def find(self, folder=None):
         """Where each file lies, after downloading what is missing if no folder was named.
@@ -133,60 +155,44 @@ class TextSource:
             If a file is missing, and a folder was named or the file cannot be downloaded.
         """
         home, ours = data_home(folder)
+        folders = self._folders(home)
         found = {}
         for file in self.files:
-            found[file] = file.place(home, self.subfolder)
+            found[file] = file.place(folders)
             if found[file] is None and ours and file.origin:
-                self._download(file, home / self.subfolder / file.origin.name)
-                found[file] = file.place(home, self.subfolder)
+                found[file] = self._download(file, folders)
             if found[file] is None:
-                raise DataError(f"{file.name} is neither in {home / self.subfolder} nor in {home}; {self.remedy}")
+                raise DataError(f"{file.name} is neither in {folders[0]} nor in {home}; {self.remedy}")
         return found
 
     def read(self, places):
-        """The texts at these places, as a list of bytes, each checked."""
+        """The files at these places, as a list of bytes, each checked."""
         return [file.read(place, self.remedy) for file, place in places.items()]
 
     def fetch(self):
-        """Make sure that the data folder has the texts, intact; replace damaged ones. Returns text lines."""
-        home, _ = data_home()
+        """Make sure that the data folder has the files, intact; replace damaged ones. Returns text lines."""
+        folders = self._folders(data_home()[0])
+        sweep(folders[0])
         lines = []
         for file in self.files:
-            place, state = ensure(
-                file.place(home, self.subfolder),
-                home / self.subfolder / file.origin.name,
-                read=lambda path, file=file: file.read(path, self.remedy),
-                get=lambda path, file=file: self._download(file, path),
-            )
-            file.read(place, self.remedy)  # an archive's checksum says nothing of its member
-            lines.append(f"{file.name}: {state}, {file.text.checksum_name} of the text verified, {place}")
+            place, state = file.place(folders), "already here"
+            try:
+                if place is not None:
+                    file.read(place, self.remedy)
+            except DataError:
+                state = "was damaged, fetched again"
+            if place is None:
+                state = "fetched"
+            if state != "already here":
+                place = self._download(file, folders)
+                file.read(place, self.remedy)  # an archive's checksum says nothing of its member
+            lines.append(f"{file.name}: {state}, {file.content.checksum_name} of the content verified, {place}")
         return lines
 
-    def _download(self, file, target):
+    def _folders(self, home):
+        return [*(home / subfolder for subfolder in self.subfolders), home]
+
+    def _download(self, file, folders):
+        target = folders[0] / file.origin.name
         download(file.origin, target, file.mirrors, self.remedy)
-
-
-@contextmanager
-def _opened(place, name):
-    """The bytes of the text ``name`` in a plain or packed file, or in an archive, as a stream."""
-    ending = place.suffix
-    if ending == ".xz":
-        with lzma.open(place) as stream:
-            yield stream
-    elif ending == ".gz":
-        with gzip.open(place) as stream:
-            yield stream
-    elif ending == ".zip":
-        with zipfile.ZipFile(place) as archive, archive.open(name) as stream:
-            yield stream
-    elif ending == ".tgz":
-        with tarfile.open(place, "r:gz") as archive:
-            # The folders inside an archive are its maker's business. A member that is no file has no stream.
-            members = [member for member in archive if PurePosixPath(member.name).name == name and member.isfile()]
-            if not members:
-                raise tarfile.ReadError(f"no {name} inside")
-            with archive.extractfile(members[0]) as stream:
-                yield stream
-    else:
-        with open(place, "rb") as stream:
-            yield stream
+        return target

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from minibn.data.codes import coded_text
+from minibn.data.codes import CodedText
 from minibn.data.corpus import cut_corpus
 from minibn.data.files import DataFile
-from minibn.data.sources import TextFile, TextSource
+from minibn.data.sources import PublishedFile, PublishedFiles
 from minibn.data.vocabulary import Vocabulary
 
 VOCABULARY = Vocabulary(" abcdefghijklmnopqrstuvwxyz")
@@ -23,8 +23,13 @@ class Part:
     name: str
     title: str
     test_part: str
-    source: TextSource
+    source: PublishedFiles
     sizes: tuple[int, int, int]
+
+    @property
+    def coded(self):
+        (file,) = self.source.files
+        return CodedText(self.name, self.source.digest, VOCABULARY, file.content)  # decoded it is the same text
 
 
 PARTS = {
@@ -32,9 +37,8 @@ PARTS = {
         name="text8",
         title="text8",
         test_part="test set",
-        source=TextSource("text8", "text8", (TextFile(
-            DataFile("text8", 100_000_000, None, md5="3bea1919949baf155f99411df5fada7e"),
-            (ZIP.name, "text8.gz", "text8.xz"), ZIP, MIRRORS,
+        source=PublishedFiles("text8", ("text8",), (PublishedFile(
+            DataFile("text8", 100_000_000, None, md5="3bea1919949baf155f99411df5fada7e"), origin=ZIP, mirrors=MIRRORS,
         ),)),
         sizes=(90_000_000, 5_000_000, 5_000_000),
     ),
@@ -43,10 +47,9 @@ PARTS = {
         name="text8_prefix",
         title="text8 prefix (64M/5M/5M)",
         test_part="held-out text",
-        source=TextSource("text8", "text8", (TextFile(
+        source=PublishedFiles("text8", ("text8",), (PublishedFile(
             DataFile("text8.first74m", 74_000_000,
                      "03c7c393562518c05771ac9fa66ccc1990574158768951ff7b20903014336ae8"),
-            ("text8.first74m.xz",),
         ),)),
         sizes=(64_000_000, 5_000_000, 5_000_000),
     ),
@@ -64,8 +67,8 @@ def load_text8(length=180, part="full", folder=None):
         "full" is the paper's: 90, 5 and 5 million characters. "prefix" is the first 74 million, split into
         64, 5 and 5: what is measured on it is no test result of text8. See `text8_part`.
     folder : str or path, optional
-        A folder with ``text8.zip`` or ``text8`` (the prefix: ``text8.first74m.xz``), or with a folder
-        ``text8`` that has them. Without it the environment variable ``MINIBN_DATA`` names that folder; without
+        A folder with ``text8`` (the prefix: ``text8.first74m``), plain or packed with zip, gzip or xz, or with
+        a folder ``text8`` that has it. Without it the environment variable ``MINIBN_DATA`` names that folder; without
         both the full text is downloaded once to the user's cache.
 
     Returns
@@ -81,9 +84,7 @@ def load_text8(length=180, part="full", folder=None):
         raise ValueError(f"part must be one of {', '.join(PARTS)}, got {part!r}")
     chosen = PARTS[part]
     places = chosen.source.find(folder)
-    codes, sha256 = coded_text(
-        chosen.name, chosen.source.digest, VOCABULARY, lambda: chosen.source.read(places)[0]
-    )
+    codes, sha256 = chosen.coded.load(lambda: chosen.source.read(places)[0])
     return cut_corpus(
         codes,
         chosen.sizes,

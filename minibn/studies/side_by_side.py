@@ -2,9 +2,7 @@
 
 import os
 import time
-from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
-from multiprocessing import get_context
 from pathlib import Path
 
 from minibn.training import read_metrics
@@ -22,6 +20,9 @@ def one_thread_processes(count):
     The matrices here are so small that more threads gain nothing, and where somebody else uses the cores,
     threads that wait for each other lose a lot.
     """
+    from concurrent.futures import ProcessPoolExecutor
+    from multiprocessing import get_context
+
     before = {name: os.environ.get(name) for name in THREAD_VARIABLES}
     os.environ.update(dict.fromkeys(THREAD_VARIABLES, "1"))
     try:

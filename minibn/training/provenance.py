@@ -3,7 +3,6 @@
 import os
 import platform
 import shlex
-import subprocess
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
@@ -45,6 +44,8 @@ def _commit():
     checkout = Path(minibn.__file__).resolve().parent.parent
     if not (checkout / ".git").exists():
         return None
+    import subprocess  # a browser's Python lacks it, and has no checkout
+
     try:
         found = subprocess.run(
             ["git", "-C", str(checkout), "rev-parse", "HEAD"],

@@ -14,14 +14,19 @@ inline void check_shared_memory(const real* end) {
                           std::to_string(asked));
 }
 
-// Copies arrive at once or as late as they may, by the order of the run: both are right, so both must work.
+// Copies arrive at once, done by the very text for GPUs before sm_80, or as late as they may, by the order of the run:
+// both are right, so both must work.
+namespace at_once {
+// THE COPIES OF minibn/kernels/cuda/machine.cuh
+}
+
 inline void start_copy(real* shared, const real* global) {
     auto* block = cuda_on_cpu::running->block;
     const auto* at = reinterpret_cast<unsigned char*>(shared);
     if (at < block->shared.data() || at >= block->shared.data() + block->shared.size())
         cuda_on_cpu::fail("an asynchronous copy to somewhere else than shared memory");
     if (cuda_on_cpu::eager_copies)
-        *shared = *global;
+        at_once::start_copy(shared, global);
     else
         cuda_on_cpu::running->copies.back().push_back([=] { *shared = *global; });
 }
@@ -29,7 +34,10 @@ inline void start_copy(real* shared, const real* global) {
 inline void start_wide_copy(real* shared, const real* global) {
     if (reinterpret_cast<uintptr_t>(shared) % 16 || reinterpret_cast<uintptr_t>(global) % 16)
         cuda_on_cpu::fail("a copy of 16 bytes that is not aligned");
-    for (size_t i = 0; i < 16 / sizeof(real); ++i) start_copy(&shared[i], &global[i]);
+    if (cuda_on_cpu::eager_copies)
+        at_once::start_wide_copy(shared, global);
+    else
+        for (size_t i = 0; i < 16 / sizeof(real); ++i) start_copy(&shared[i], &global[i]);
 }
 
 inline void end_of_copies() { cuda_on_cpu::running->copies.emplace_back(); }

@@ -24,6 +24,7 @@ HERE = Path(__file__).parent
 COMPILER = ["g++", "-std=c++17", "-O1", "-shared", "-fPIC", "-Wall", "-Wextra", "-Werror", "-Wno-unknown-pragmas",
             "-fno-gnu-unique", "-Wl,-Bsymbolic"]
 SHARED_BYTES_UNASKED = 48 * 1024                # every device has as much
+COPIES_HERE = "// THE COPIES OF minibn/kernels/cuda/machine.cuh\n"
 GUARD = 256                                     # bytes before and behind each array
 MACHINE = Path(__file__).parents[2] / "minibn" / "kernels" / "cuda" / "machine.cuh"
 
@@ -43,7 +44,8 @@ def library(code, options):
     machine = MACHINE.read_text(encoding="utf-8")
     assert machine in code, "the sources do not include machine.cuh"
     parts = [(HERE / name).read_text(encoding="utf-8") for name in ("cuda_on_cpu.h", "machine.cuh", "launch.h")]
-    code = code.replace(machine, parts[1])
+    copies = re.search("#if __CUDA_ARCH__ >= 800\n.*?#endif\n", machine, re.DOTALL)[0]     # not defined here: 0
+    code = code.replace(machine, parts[1].replace(COPIES_HERE, copies))
     names = re.findall(r"__global__ void __launch_bounds__\([^)]*\) (\w+)\(", code) + _names_from_macros(code)
     registered = "".join(f'static const bool {name}_added = cuda_on_cpu::add_kernel("{name}", {name});\n'
                          for name in names)
@@ -172,6 +174,8 @@ def install(monkeypatch, folder):
     monkeypatch.setattr(cupy.cuda, "Device", lambda number=0: SimpleNamespace(attributes={
         "MultiProcessorCount": Machine.multiprocessors, "MaxSharedMemoryPerBlockOptin": Machine.shared_bytes}))
     monkeypatch.setattr(cupy.cuda.runtime, "getDevice", lambda: 0, raising=False)
+    monkeypatch.setattr(cupy.cuda.runtime, "getDeviceProperties",
+                        lambda number: {"name": b"Tesla T4", "major": 7, "minor": 5}, raising=False)
     for name in [name for name in sys.modules if name.startswith("minibn.kernels.cuda")]:
         monkeypatch.delitem(sys.modules, name)          # it may know the real CuPy
     return cupy

@@ -60,7 +60,23 @@ def launch_together(kernel, plan, arguments):
 
 @functools.cache
 def _kernel(name, function, char):
-    return module(name, char).get_function(function)
+    try:
+        found = module(name, char).get_function(function)
+        _ = found.kernel                # CuPy compiles when this is first asked for
+    except AssertionError:              # a mistake in these files, not the card's
+        raise
+    except Exception as error:          # compilers, drivers and the search for them fail in many classes
+        lines = str(error).strip().splitlines() or [type(error).__name__]
+        reason = next((line for line in lines if "error" in line.lower()), lines[0]).strip()
+        raise ValueError(f"engine: {name} ({REAL[char]}) cannot be compiled for this GPU, {card()}: {reason}; "
+                         'use engine="equations"') from error
+    return found
+
+
+def card():
+    """The current GPU in words: its name and its compute capability."""
+    properties = cupy.cuda.runtime.getDeviceProperties(cupy.cuda.runtime.getDevice())
+    return f"{properties['name'].decode()} (compute capability {properties['major']}.{properties['minor']})"
 
 
 def arguments(dtype, *values):
