@@ -2,10 +2,12 @@
 
 import json
 import math
+import os
 import re
 import shutil
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from dataclasses import replace
 from html.parser import HTMLParser
@@ -36,6 +38,7 @@ from minibn.studies import (
     figure5,
     page,
     reproduce,
+    side_by_side,
     text_runs,
 )
 from minibn.studies.gradient_flow import row_norms, state_gradient_norms
@@ -43,6 +46,7 @@ from minibn.studies.output import save_figure, write_numbers
 from minibn.studies.reference import published_curve, published_curves, published_table
 from minibn.training import evaluate_run, evaluate_whole_text, load, make_config
 from minibn.training.metrics import MetricsFile
+from minibn.training.provenance import THREAD_VARIABLES
 from minibn.training.runs import start_run
 from minibn.training.texts import DATA, TextConfig
 
@@ -923,9 +927,21 @@ def test_page_is_self_contained_and_escapes(tmp_path):
 
 @pytest.fixture(scope="module")
 def demo_folder(tmp_path_factory):
+    """The whole demo, in threads in place of processes, with one cell checked and a small Figure 1(a)."""
     folder = tmp_path_factory.mktemp("runs") / "demo"
-    demo.run_demo(folder, iterations=2, hidden=4, progress="none")
+    compute, table = figure1a.compute, demo.gradcheck_table
+    with (
+        mock.patch.object(demo, "one_thread_processes", ThreadPoolExecutor),
+        mock.patch.object(figure1a, "compute", lambda x, y, seed: compute(x[:, :20], y[:20], hidden=10, seed=seed)),
+        mock.patch.object(demo, "gradcheck_table", lambda names: table(names[:1])),
+    ):
+        demo.run_demo(folder, iterations=2, hidden=4, progress="none")
     return folder
+
+
+def test_the_demos_processes_use_one_thread_each():
+    with side_by_side.one_thread_processes(1) as pool:
+        assert {pool.submit(os.getenv, name).result() for name in THREAD_VARIABLES} == {"1"}
 
 
 def test_demo_leaves_everything_it_promises(demo_folder):

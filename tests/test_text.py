@@ -17,7 +17,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from test_data import cache, damage_flip, describe, no_network, server  # noqa: F401
 
@@ -43,6 +43,7 @@ def home(cache, monkeypatch):
 
 
 @pytest.mark.parametrize("symbols", ["ba \n", "aé…😀z", "".join(map(chr, range(256)))])
+@settings(max_examples=20)
 @given(source=st.data())
 def test_codes_are_places_in_the_symbols(symbols, source):
     vocabulary = data.Vocabulary(symbols)
