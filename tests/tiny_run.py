@@ -19,6 +19,7 @@ from minibn.data.corpus import cut_corpus
 from minibn.models.base import RecurrentModel
 from minibn.training import checkpoints as checkpoints_module
 from minibn.training import make_config, train
+from minibn.training.checkpoints import read_checkpoint
 from minibn.training.images import ImageConfig
 from minibn.training.metrics import MetricsFile
 from minibn.training.texts import TextConfig
@@ -88,6 +89,11 @@ def run(folder, config=CONFIG, **options):
         return train(config, folder, progress="none", **options)
 
 
+def comparable(path):
+    """The arrays of a checkpoint that are the same in every repetition of its run: without the clock and the token."""
+    return {name: a for name, a in read_checkpoint(path).items() if name not in ("progress/seconds", "token")}
+
+
 def die():
     """What a power cut does: no handler, no clean-up."""
     os.kill(os.getpid(), signal.SIGKILL)
@@ -135,8 +141,8 @@ def patch_moment(config, moment, count):
 
         def half_open(path, mode):
             nonlocal calls
-            calls += 1
-            return HalfWritten(open(path, mode)) if calls == count else open(path, mode)
+            calls += mode == "xb"
+            return HalfWritten(open(path, mode)) if calls == count and mode == "xb" else open(path, mode)
 
         return mock.patch.object(checkpoints_module, "open", half_open, create=True)
     if moment == "before fsync":

@@ -64,18 +64,15 @@ def _default_text(task, f):
 
 def _train(task, resume, progress, run=None, **options):
     from minibn.training import make_config, resumed_config, train
-    from minibn.training.runs import CONFIG
 
     given = {"preset": DEFAULT_PRESET, "model": CONFIGS[task].model, "task": task, **options}
-    folder = run or os.path.join("runs", "{task}-{model}-{preset}".format(**given))
-    if resume and os.path.exists(os.path.join(folder, CONFIG)):
-        config = resumed_config(folder, task=task, **options)
-    else:
-        config = make_config(**given)
+    folder = os.path.join("runs", "{task}-{model}-{preset}".format(**given)) if run is None else run
+    config = resumed_config(folder, task=task, **options) if resume else None
+    config = config or make_config(**given)
     try:
         final = train(config, folder, resume=resume, progress=progress)
     except KeyboardInterrupt as interrupt:
-        where = str(interrupt) or f"the last checkpoint is in {folder}"
+        where = str(interrupt) or "nothing new was saved"
         again = shlex.join(["minibn", "train", config.task, "--run", folder, "--resume"])
         interrupt.args = (f"{where}; continue with: {again}",)
         raise
@@ -121,16 +118,15 @@ def add_evaluate(commands):
 
 
 def _evaluate(run, statistics, batch_size, device, lengths, whole):
-    from minibn.training import evaluate_run, evaluate_whole_text, read_config
+    from minibn.training.evaluation import evaluated
 
-    config, _ = read_config(run)
-    how = f", {statistics} statistics" if config.normalized else ""
-    if whole:
-        results = evaluate_whole_text(run, statistics, device)
-    else:
-        results = evaluate_run(run, statistics, batch_size, device, lengths)
-    for name, score in results.items():
-        print(f"{name}: {config.summary(config.measures(score))} ({score.correct} of {score.predictions} right){how}")
+    with evaluated(run, statistics, device) as opened:
+        results = opened.whole_text() if whole else opened.splits(batch_size, lengths)
+        config = opened.best.config
+        how = f", {statistics} statistics" if config.normalized else ""
+        for name, score in results.items():
+            measures = config.summary(config.measures(score))
+            print(f"{name}: {measures} ({score.correct} of {score.predictions} right){how}", flush=True)
 
 
 def add_sample(commands):
