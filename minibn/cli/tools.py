@@ -112,7 +112,7 @@ def _data(action, name):
     from minibn.data import fetch_data, list_data, verify_data
 
     if action == "list":
-        print(list_data())
+        print(list_data(name))
     elif action == "fetch":
         print(fetch_data(name or "mnist"))
     else:

@@ -116,10 +116,17 @@ SOURCES = {
 }
 
 
-def list_data():
-    """A table of the data sets: present or not, size, licence, where. Looks at names only, hashes nothing."""
+def list_data(name=None):
+    """A table of the data set ``name``, or of all: present or not, size, licence, where. Looks at names, hashes nothing.
+
+    Raises
+    ------
+    DataError
+        If the name is unknown.
+    """
     rows = [("name", "present", "size", "contents", "licence", "where")]
-    for name, source in SOURCES.items():
+    for name in SOURCES if name is None else (name,):
+        source = _source(name)
         places = source.places()
         found = [place for place in places.values() if place is not None]
         here = f"{len(found)} of {len(places)} files" if places else "built in"

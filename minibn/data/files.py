@@ -39,10 +39,23 @@ class DataFile:
 
 
 def cache_folder():
-    """The folder that downloads go to when nothing else is said (no folder is made here)."""
+    """The folder that downloads go to when nothing else is said (no folder is made here).
+
+    Raises
+    ------
+    DataError
+        If this user has no home folder to keep a cache in.
+    """
     import pooch
 
-    return Path(pooch.os_cache("minibn"))
+    try:
+        folder = Path(pooch.os_cache("minibn"))
+    except RuntimeError:
+        folder = Path("~")
+    if not folder.is_absolute():
+        raise DataError(f"HOME is not set, and this user has no home folder for downloads; set {ENVIRONMENT_VARIABLE} "
+                        "to a folder that holds the data files")
+    return folder
 
 
 def data_home(folder=None):
@@ -65,8 +78,12 @@ def data_home(folder=None):
     named = folder if folder is not None else os.environ.get(ENVIRONMENT_VARIABLE) or None
     if named is None:
         return cache_folder(), True
-    home = Path(named).expanduser()
-    if not home.is_dir():
+    try:
+        home = Path(named).expanduser()
+        found = home.is_dir()
+    except (RuntimeError, ValueError):      # ~ of nobody, a NUL
+        found = False
+    if not found:
         by = "folder" if folder is not None else ENVIRONMENT_VARIABLE
         raise DataError(f"{by}={str(named)!r} is not a folder; name one that holds the data files, or none")
     return home, False

@@ -42,7 +42,8 @@ class Display:
         if mode == "bar":
             from tqdm import tqdm
 
-            self.bar = tqdm(total=total, initial=done, desc=title, unit="it", dynamic_ncols=True)
+            with contextlib.suppress(OSError, ValueError):
+                self.bar = tqdm(total=total, initial=done, desc=title, unit="it", dynamic_ncols=True)
 
     def advance(self, steps=1):
         """So many more iterations."""

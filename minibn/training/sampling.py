@@ -41,6 +41,10 @@ def sample_text(run, prompt="the ", length=500, temperature=1.0, seed=1):
     if not isinstance(best.config, TextConfig):
         raise ValueError(f"{run}: expected a run on text, got one on images; train ptb, text8 or stdlib")
     vocabulary = Vocabulary(str(best.recorded["symbols"]))
-    codes = to_device(vocabulary.encode(prompt), best.config.device)
+    try:
+        codes = to_device(vocabulary.encode(prompt), best.config.device)
+    except UnicodeEncodeError as error:     # bytes that the terminal could not read
+        found = f"{prompt[error.start]!r} at position {error.start}"
+        raise ValueError(f"prompt: found {found}, which is no character; type it in the terminal's encoding") from None
     written = best.model.sample(codes, length, temperature, rng=np.random.default_rng(seed), statistics=best.statistics)
     return prompt + vocabulary.decode(written)
