@@ -5,7 +5,7 @@ import os
 import shlex
 from dataclasses import MISSING, fields
 
-from minibn.cli.parser import add_command, add_progress
+from minibn.cli.parser import add_command, add_progress, path
 from minibn.training.tasks import CONFIGS, PRESETS
 
 __all__ = ["COMMANDS"]
@@ -29,6 +29,7 @@ def add_train(commands):
         parser.add_argument(
             "--run",
             metavar="FOLDER",
+            type=path,
             default=argparse.SUPPRESS,
             help="folder of the run (default: runs/TASK-MODEL-PRESET)",
         )
@@ -84,7 +85,7 @@ def _train(task, resume, progress, run=None, **options):
 def add_evaluate(commands):
     """``minibn evaluate RUN``."""
     parser = add_command(commands, "evaluate", _evaluate, "loss and errors of a run's best model")
-    parser.add_argument("run", metavar="RUN", help="folder of the run")
+    parser.add_argument("run", metavar="RUN", type=path, help="folder of the run")
     parser.add_argument(
         "--statistics",
         choices=("population", "batch", "averaged"),
@@ -132,7 +133,7 @@ def _evaluate(run, statistics, batch_size, device, lengths, whole):
 def add_sample(commands):
     """``minibn sample RUN``."""
     parser = add_command(commands, "sample", _sample, "write text with a run's best model")
-    parser.add_argument("run", metavar="RUN", help="folder of a run on text")
+    parser.add_argument("run", metavar="RUN", type=path, help="folder of a run on text")
     parser.add_argument("--prompt", default="the ", metavar="TEXT", help="what to continue")
     parser.add_argument("--length", type=int, default=500, metavar="INT", help="characters to write")
     parser.add_argument(

@@ -117,7 +117,7 @@ SOURCES = {
 
 
 def list_data(name=None):
-    """A table of the data set ``name``, or of all: present or not, size, licence, where. Looks at names, hashes nothing.
+    """A table of the data set ``name``, or of all: present or not, size, licence, where. Hashes nothing.
 
     Raises
     ------
@@ -125,14 +125,14 @@ def list_data(name=None):
         If the name is unknown.
     """
     rows = [("name", "present", "size", "contents", "licence", "where")]
-    for name in SOURCES if name is None else (name,):
-        source = _source(name)
+    for each in SOURCES if name is None else (name,):
+        source = _source(each)
         places = source.places()
         found = [place for place in places.values() if place is not None]
         here = f"{len(found)} of {len(places)} files" if places else "built in"
         where = found[0].parent if found else source.home()
         size = f"{sum(file.size for file in places) / 1e6:.1f} MB" if places else "0.5 MB"
-        rows.append((name, here, size, source.contents, source.licence, str(where)))
+        rows.append((each, here, size, source.contents, source.licence, str(where)))
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     return "\n".join(
         "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows

@@ -24,12 +24,16 @@ __all__ = ["RESTORE", "NotFinite", "cannot_write", "checksum", "read_checkpoint"
 CHECKSUM = "sha256"
 RESTORE = "restore it from a copy, or train again in a new folder"
 REMEDIES = {
-    errno.ENOSPC: "make room and use --resume",
-    errno.EDQUOT: "your quota is used up: make room and use --resume",
-    errno.EROFS: "name another folder with --run, or copy the run to one that can be written",
-    errno.EACCES: "change its permissions, name another folder with --run, or copy the run to one of yours",
-    errno.EPERM: "change its permissions, name another folder with --run, or copy the run to one of yours",
-}
+    "make room and use --resume": (errno.ENOSPC,),
+    "your quota is used up: make room and use --resume": (errno.EDQUOT,),
+    "name another folder with --run, or copy the run to one that can be written": (errno.EROFS,),
+    "change its permissions, name another folder with --run, or copy the run to one of yours": (
+        errno.EACCES, errno.EPERM,
+    ),
+    "name another folder with --run": (
+        errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG, errno.ELOOP, errno.EINVAL,
+    ),
+}  # fmt: skip
 NO_FOLDER_SYNC = {errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EBADF}   # from file systems that cannot do it
 
 
@@ -174,7 +178,8 @@ def write_atomically(path, content):
 def cannot_write(path, error, kept):
     """The `OSError` to raise when `path` cannot be written: why, what is kept, and a remedy that fits the reason."""
     reason = "the disk is full" if error.errno == errno.ENOSPC else error.strerror or str(error)
-    remedy = REMEDIES.get(error.errno, "see to the disk, then use --resume")
+    fitting = (remedy for remedy, numbers in REMEDIES.items() if error.errno in numbers)
+    remedy = next(fitting, "see to the disk, then use --resume")
     return OSError(error.errno, f"cannot write: {reason}; {kept}; {remedy}", str(path))
 
 
