@@ -32,7 +32,8 @@ def _reproduce(**options):
 def add_demo(commands):
     help = "the whole of it in a minute or two: gradients checked, two networks trained, figures drawn, one page"
     parser = add_command(commands, "demo", _demo, help)
-    parser.add_argument("--output", metavar="FOLDER", type=path, default="runs/demo", help="where the page and its pictures go")
+    where = "where the page and its pictures go"
+    parser.add_argument("--output", metavar="FOLDER", type=path, default="runs/demo", help=where)
     parser.add_argument("--iterations", type=int, metavar="INT", default=400, help="minibatches for each network")
     parser.add_argument("--hidden", type=int, metavar="INT", default=100, help="hidden units of each network")
     parser.add_argument("--seed", type=int, metavar="INT", default=1, help="seed of every random number")
@@ -74,9 +75,10 @@ def add_bench(commands):
     parser.add_argument("--dtype", choices=("float32", "float64"), default="float32", help="of all numbers")
     parser.add_argument("--threads", type=int, metavar="INT", help="None is OMP_NUM_THREADS, or all cores")
     parser.add_argument("--rounds", type=int, metavar="INT", default=None, help="None is that of the mode")
-    parser.add_argument("--json", dest="json_path", metavar="FILE", type=path, default=None, help="where the numbers go")
+    file = {"metavar": "FILE", "type": path}
+    parser.add_argument("--json", dest="json_path", **file, default=None, help="where the numbers go")
     plot = "runs/bench/scaling.png"
-    parser.add_argument("--plot", dest="plot_path", metavar="FILE", type=path, default=plot, help="where the picture goes")
+    parser.add_argument("--plot", dest="plot_path", **file, default=plot, help="where the picture goes")
 
 
 def _shape(text):
@@ -114,7 +116,7 @@ def _data(action, name):
     if action == "list":
         print(list_data(name))
     elif action == "fetch":
-        print(fetch_data(name or "mnist"))
+        print(fetch_data("mnist" if name is None else name))
     else:
         print(verify_data(name))
 

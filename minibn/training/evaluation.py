@@ -2,6 +2,7 @@
 
 import math
 from contextlib import contextmanager
+from functools import cached_property
 
 from minibn.backend import to_device
 from minibn.errors import check_integer
@@ -92,10 +93,13 @@ class Evaluation:
         if statistics not in STATISTICS:
             raise ValueError(f"statistics: expected one of {', '.join(STATISTICS)}, got {statistics!r}")
         self.folder, self.statistics = folder_path(folder), statistics
-        self.best = best = load_best(folder, device)
-        self.estimated = False
+        self.best, self.estimated = load_best(folder, device), False
+
+    @cached_property
+    def data(self):
+        """The run's data, read when they are needed: a model that has its statistics can be looked at without."""
         with reading(self.folder / BEST):
-            self.data = best.config.load_data(best.recorded)
+            return self.best.config.load_data(self.best.recorded)
 
     def given(self):
         """The statistics to normalize with; None: the batch's own."""
@@ -125,11 +129,12 @@ class Evaluation:
 
     def whole_text(self, piece_steps=None, progress="auto"):
         """What `evaluate_whole_text` gives."""
-        config, data = self.best.config, self.data
+        config = self.best.config
         if self.statistics == "batch":
             raise ValueError("statistics: expected population or averaged, got 'batch'; one sequence has no batch")
         if not isinstance(config, TextConfig):
             raise ValueError(f"{self.folder}: expected a run on text, got one on images; leave --whole out")
+        data = self.data
         given = self.given()
         model = self.best.model.map_params(lambda param: param.astype("float64"))
         x, y = to_device(data.test.whole(), config.device)

@@ -12,6 +12,8 @@ from minibn.training.texts import TextConfig
 
 __all__ = ["sample_text"]
 
+MOST_SYMBOLS = 10_000_000       # some hours of writing
+
 
 def sample_text(run, prompt="the ", length=500, temperature=1.0, seed=1):
     """Continue a prompt with the best model of a run, one character at a time, with population statistics.
@@ -41,6 +43,8 @@ def sample_text(run, prompt="the ", length=500, temperature=1.0, seed=1):
         length that is not above 0.
     """
     length = check_integer("length", length, 1)
+    if length > MOST_SYMBOLS:
+        raise ValueError(f"length: expected at most {MOST_SYMBOLS}, got {length}; write several texts")
     temperature = check_number("temperature", temperature, above=0, remedy="1.0 draws what the model predicts")
     seed = check_integer("seed", seed)
     if not isinstance(prompt, str):
