@@ -21,6 +21,7 @@ from minibn.training import checkpoints as checkpoints_module
 from minibn.training import make_config, train
 from minibn.training.checkpoints import read_checkpoint
 from minibn.training.images import ImageConfig
+from minibn.training.loop import _Training
 from minibn.training.metrics import MetricsFile
 from minibn.training.texts import TextConfig
 
@@ -92,6 +93,18 @@ def run(folder, config=CONFIG, **options):
 def comparable(path):
     """The arrays of a checkpoint that are the same in every repetition of its run: without the clock and the token."""
     return {name: a for name, a in read_checkpoint(path).items() if name not in ("progress/seconds", "token")}
+
+
+def stop_at(iteration):
+    """A context in which training stops with an ordinary exception after that iteration's books."""
+    keep_books = _Training.keep_books
+
+    def stopping(self, asked):
+        keep_books(self, asked)
+        if self.progress.iteration == iteration:
+            raise RuntimeError("stopped by the test")
+
+    return mock.patch.object(_Training, "keep_books", stopping)
 
 
 def die():
