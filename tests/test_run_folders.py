@@ -5,6 +5,7 @@ import errno
 import io
 import json
 import os
+import re
 import shutil
 import signal
 import stat
@@ -228,6 +229,19 @@ def test_a_damaged_record_is_named_with_its_line(stopped, line):
     assert tiny_run.run(stopped, resume=True)["kind"] == "final"
 
 
+@pytest.mark.parametrize(("old", "new", "message"), [
+    (b'"accuracy": ', b'"accurac{": ', "metrics.jsonl: a validation record is damaged .accuracy is missing"),
+    (b'"accuracy": ', b'"accuracy": "much", "x": ', "metrics.jsonl: a validation record is damaged"),
+    (b'{"kind": "valid"', b'{"kind": "valid', "metrics.jsonl, line 3: damaged"),
+])  # fmt: skip
+def test_a_figure_of_a_damaged_run_names_the_file(run_folder, tmp_path, capsys, old, new, message):
+    path = run_folder / "metrics.jsonl"
+    path.write_bytes(path.read_bytes().replace(old, new, 1))
+    assert main(["reproduce", "figure2", "--runs", str(run_folder), "--output", str(tmp_path / "figures")]) == 2
+    [line] = capsys.readouterr().err.splitlines()
+    assert re.search(message, line)
+
+
 def test_a_checkpoint_that_would_unpack_to_more_than_its_size_is_not_read(tmp_path):
     path = tmp_path / "x.npz"
     np.savez_compressed(path, zeros=np.zeros(10**7))
@@ -249,14 +263,18 @@ def test_a_checkpoint_that_would_unpack_to_more_than_its_size_is_not_read(tmp_pa
 # ------------------------------------------------------------------ the folder is held, and left as it was
 
 
+def environment():
+    """In which another process imports this very minibn."""
+    root = str(Path(loop.__file__).parents[2])
+    return {**os.environ, "PYTHONPATH": os.pathsep.join([root, os.environ.get("PYTHONPATH", "")])}
+
+
 def test_whoever_comes_second_is_refused_and_whoever_was_killed_holds_nothing(tmp_path):
     """Real processes: the first holds the folder until it is killed, while others try."""
     folder = tmp_path / "run"
     code = ("import sys, time\nfrom minibn.training.folder import HeldFolder\n"
             "with HeldFolder(sys.argv[1]):\n    print('held', flush=True)\n    time.sleep(600)")
-    root = str(Path(loop.__file__).parents[2])
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([root, os.environ.get("PYTHONPATH", "")])}
-    process = subprocess.Popen([sys.executable, "-c", code, str(folder)], stdout=subprocess.PIPE, env=environment)
+    process = subprocess.Popen([sys.executable, "-c", code, str(folder)], stdout=subprocess.PIPE, env=environment())
     assert process.stdout.readline().strip() == b"held"
     (folder / ".last.npz.00ff.tmp").write_bytes(b"half")                # what it would leave behind
     for resume in (False, True):
@@ -267,6 +285,22 @@ def test_whoever_comes_second_is_refused_and_whoever_was_killed_holds_nothing(tm
     assert ".lock" in os.listdir(folder)
     tiny_run.run(folder, replace(CONFIG, iterations=2))
     assert sorted(os.listdir(folder)) == ["best.npz", "config.json", "last.npz", "metrics.jsonl"]
+
+
+def test_of_two_runs_that_begin_at_once_in_one_folder_one_is_whole(tmp_path):
+    for attempt in range(3):
+        folder = tmp_path / str(attempt)
+        racers = [subprocess.Popen([sys.executable, tiny_run.__file__, task, str(folder), "any", "0"], env=environment(),
+                                   stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) for task in tiny_run.CONFIGS]
+        told = [process.communicate(timeout=600)[1].decode() for process in racers]
+        codes = [process.returncode for process in racers]
+        assert sorted(codes) == [0, 1], told
+        # Second by a hair, or by so much that the first has ended: then it is another task's run.
+        loser = told[codes.index(1)]
+        assert "another process is training" in loser or "task: expected the run's" in loser
+        winner = list(tiny_run.CONFIGS.values())[codes.index(0)]
+        assert load(folder).statistics and resumed_config(folder) == winner
+        assert sorted(os.listdir(folder)) == ["best.npz", "config.json", "last.npz", "metrics.jsonl"]
 
 
 def test_a_file_system_without_locks_can_be_trained_on(tmp_path):

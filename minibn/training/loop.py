@@ -11,24 +11,21 @@ records, bit for bit. Three habits make that true:
   the same validation again and writes the same ``best.npz`` again.
 """
 
-import errno
 import math
 import time
-from contextlib import contextmanager
-from dataclasses import replace
 
 import numpy as np
 
-from minibn.backend import array_module, to_device, to_host
+from minibn.backend import to_device, to_host
 from minibn.optimizers import clip_by_global_norm
-from minibn.training import runs
-from minibn.training.checkpoints import RESTORE, NotFinite, checksum, read_checkpoint, write_checkpoint
 from minibn.training.display import Display, tell
-from minibn.training.folder import HeldFolder
+from minibn.training.folder import METRICS, HeldFolder
 from minibn.training.interrupt import DelayedInterrupt, Interrupted
-from minibn.training.metrics import MetricsFile, kept_bytes, read_metrics
-from minibn.training.packing import Progress, check_params, reading, recorded_data, scalar, under
+from minibn.training.metrics import read_metrics
+from minibn.training.packing import reading
 from minibn.training.randomness import generator, normal
+from minibn.training.resuming import Resumable, check_same_config, find_run
+from minibn.training.runs import load_best, refuse_existing
 from minibn.training.tasks import make_config
 from minibn.training.validation import estimate_statistics, score
 
@@ -71,52 +68,22 @@ def train(config, folder, resume=False, progress="auto"):
     """
     config = make_config(**config.to_dict())        # whoever made it: nothing is written before all values are checked
     with HeldFolder(folder) as held:
-        found = runs.find_run(held.folder) if resume else runs.refuse_existing(held.folder)
+        found = find_run(held.folder) if resume else refuse_existing(held.folder)
         if found is not None:
-            runs.check_same_config(found.config, config)
+            check_same_config(found.config, config)
         training = _Training(config, held.folder)
         # Numbers that are not finite are looked for where they matter; NumPy's warnings would only come first.
         with np.errstate(all="ignore"), training.opened(found):
             return training.run(progress)
 
 
-class _Training:
-    """A run in memory."""
+class _Training(Resumable):
+    """A run in memory: what is done with it. How it is saved and taken back, `Resumable` says."""
 
     def __init__(self, config, folder):
-        self.config, self.folder = config, folder
-        self.data = config.load_data()
-        self.model = config.build_model(self.data.recorded)
-        self.optimizer = config.build_optimizer(self.model)
-        self.progress = Progress()
-        self.metrics, self.token = None, None
-        # Sums of loss and gradient norm, and their number, since the last training record. They live on
-        # the device, so that no iteration waits for it.
-        self.sums = to_device(np.zeros(3), config.device)
+        super().__init__(config, folder)
         self.epoch, self.batches = None, None
         self.epoch_length = self.data.train.batches_per_epoch(config.batch)
-
-    @contextmanager
-    def opened(self, found):
-        """The files of the run, which is new, or `found`. What is found is read whole before anything is written."""
-        config, folder = self.config, self.folder
-        if found is not None and (folder / runs.LAST).exists():
-            self.restore(found)
-        if found is None:
-            run = runs.start_run(folder, config, self.data.recorded)
-        elif (run := replace(found, config=config, data=found.data and checksum(self.data.recorded))) != found or not (
-            folder / runs.CONFIG
-        ).exists():
-            run.write()
-        self.token = run.token
-        try:
-            with MetricsFile(folder / runs.METRICS) as self.metrics:
-                self.metrics.cut_back(self.progress.records)
-                yield
-        except KeyboardInterrupt as interrupt:
-            if not interrupt.args:
-                interrupt.args = (self.saved(),)
-            raise
 
     # ------------------------------------------------------------------ the loop
 
@@ -144,7 +111,7 @@ class _Training:
 
     def final_record(self):
         """The last record of a finished run, once it is found to be whole."""
-        path = self.folder / runs.METRICS
+        path = self.folder / METRICS
         measures = self.config.measures(self.progress.best())
         with reading(path, "its last record is damaged"):
             final = read_metrics(path)[-1]
@@ -205,24 +172,6 @@ class _Training:
             self.diverged(what)
         return loss / count, norm / count
 
-    def diverged(self, what):
-        """Stop before anything is saved."""
-        config, now = self.config, self.progress
-        remedy = "use another learning rate or seed"
-        if config.normalized and config.task == "mnist" and config.noise == 0:
-            remedy = "on pixels in order a BN model needs noise on h0 (0.1)"
-        raise FloatingPointError(
-            f"{what} is not finite at iteration {now.iteration} or shortly before; training stopped. "
-            f"{self.saved()}; {remedy} in a new run"
-        )
-
-    def saved(self):
-        """Which iteration is saved, as a sentence: what ``last.npz`` says, whatever happened since."""
-        path = self.folder / runs.LAST
-        if not path.exists():
-            return "There is no checkpoint yet"
-        return f"The last good checkpoint is {path}, iteration {Progress.unpack(read_checkpoint(path)).iteration}"
-
     def score(self, model, split, purpose, what, statistics=None):
         """The `Score` of a model on a split; a loss that is not finite stops training."""
         try:
@@ -256,7 +205,7 @@ class _Training:
     def finish(self):
         """Population statistics of the best model, and its test results."""
         config, now = self.config, self.progress
-        best = runs.load_best(self.folder)
+        best = load_best(self.folder)
         if best.iteration != now.best_iteration:
             self.exchanged(best.iteration)
         self.display.note("population statistics")
@@ -288,84 +237,6 @@ class _Training:
         )
         return {"kind": "final", **final, "seconds": self.seconds()}
 
-    # ------------------------------------------------------------------ saving and restoring
-
     def seconds(self):
         """Time spent on this run, in all its sittings."""
         return round(time.perf_counter() - self.started, 3)
-
-    def save(self):
-        """Write ``last.npz``: nothing that is not finite, and counting no record that could still be lost."""
-        now = self.progress
-        now.records, now.seconds = self.metrics.records, self.seconds()
-        self.metrics.sync()
-        self.write(runs.LAST, self.model, {
-            **{f"optimizer/{name}": array for name, array in to_host(self.optimizer.state_arrays()).items()},
-            **now.pack(),
-            "progress/sums": to_host(self.sums),
-        })
-
-    def save_best(self, model, statistics):
-        """Write ``best.npz``."""
-        iteration = np.asarray(self.progress.best_iteration)
-        self.write(runs.BEST, model, {"iteration": iteration, **runs.pack_statistics(statistics)})
-
-    def write(self, name, model, more):
-        """Write a checkpoint of the run: what each begins with, and more."""
-        arrays = runs.pack_model(self.config, model, self.data.recorded, self.token)
-        try:
-            write_checkpoint(self.folder / name, arrays | more)
-        except NotFinite:
-            self.diverged("a parameter")
-
-    def restore(self, run):
-        """Take everything back from ``last.npz``, and see whether what it counts on is there too. Writes nothing."""
-        path, now = self.folder / runs.LAST, self.progress
-        arrays = run.read(runs.LAST)
-        # First the data, which may be others now: another text could have another alphabet, another NumPy may draw
-        # another permutation.
-        recorded = recorded_data(arrays)
-        if checksum(self.data.recorded) != checksum(recorded):
-            with reading(path):
-                self.data = self.config.load_data(recorded)
-        runs.unpack_model(path, arrays, self.model)
-        with reading(path):
-            self.optimizer.load_state_arrays(under("optimizer/", arrays))
-            now = self.progress = Progress.unpack(arrays)
-            if arrays["progress/sums"].shape != self.sums.shape:
-                raise ValueError("progress/sums are not three numbers")
-            self.sums[:] = array_module(self.sums).asarray(arrays["progress/sums"])
-        if now.iteration > self.config.iterations:
-            raise ValueError(
-                f"iterations: expected at least the {now.iteration} that {path} has behind it, got "
-                f"{self.config.iterations}; ask for more with --iterations"
-            )
-        kept_bytes(self.folder / runs.METRICS, now.records)
-        if now.best_iteration or (self.folder / runs.BEST).exists():
-            self.check_best(run)
-        if now.finished and now.iteration < self.config.iterations:
-            now.finished = 0
-            now.records -= 1  # the final record: there will be another
-
-    def check_best(self, run):
-        """Refuse a ``best.npz`` that is missing, damaged, or not the one of the progress: it will be needed at the end.
-
-        A later one than the checkpoint is good: the run was killed between the two, and will write it again.
-        """
-        path, now = self.folder / runs.BEST, self.progress
-        if not path.exists():
-            raise FileNotFoundError(
-                errno.ENOENT, f"the best model, of iteration {now.best_iteration}, is missing; {RESTORE}", str(path)
-            )
-        arrays = run.read(runs.BEST)
-        check_params(path, arrays, self.model)
-        with reading(path):
-            iteration = scalar(arrays, "iteration", "i")
-        if iteration != now.best_iteration and iteration <= now.iteration:
-            self.exchanged(iteration)
-
-    def exchanged(self, iteration):
-        raise ValueError(
-            f"{self.folder / runs.BEST}: expected the model of iteration {self.progress.best_iteration}, got that of "
-            f"iteration {iteration}; {RESTORE}"
-        )

@@ -13,7 +13,7 @@ A folder without tokens was made by an older version: there the settings alone a
 import errno
 import json
 import secrets
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import NamedTuple
 
@@ -45,8 +45,6 @@ __all__ = [
     "METRICS",
     "Run",
     "TrainedModel",
-    "check_same_config",
-    "find_run",
     "load",
     "load_best",
     "pack_model",
@@ -54,7 +52,6 @@ __all__ = [
     "read_config",
     "read_run",
     "refuse_existing",
-    "resumed_config",
     "start_run",
     "unpack_model",
 ]
@@ -242,73 +239,3 @@ def read_run(folder):
             if not isinstance(said.setdefault(name, None), kind):
                 raise ValueError(f"{name} is missing, or something else")
         return Run(folder, settings_of(said["config"]), said["made_with"], said["token"], said["data"])
-
-
-def find_run(folder):
-    """The `Run` to resume in a folder, None where there is none yet. A lost ``config.json`` is made from ``last.npz``.
-
-    Raises
-    ------
-    FileNotFoundError
-        If ``last.npz`` is missing although the run has trained: its records or its best model are here.
-    """
-    folder = folder_path(folder)
-    here = {name for name in (CONFIG, LAST, BEST) if (folder / name).exists()}
-    if (folder / METRICS).exists() and (folder / METRICS).stat().st_size:
-        here.add(METRICS)
-    if LAST in here:
-        return read_run(folder) if CONFIG in here else _restored(folder)
-    if trained := sorted(here - {CONFIG}):
-        text = f"{LAST} is missing, but {' and '.join(trained)} show that this run was trained; {RESTORE}"
-        raise FileNotFoundError(errno.ENOENT, text, str(folder))
-    return read_run(folder) if here else None
-
-
-def _restored(folder):
-    """The `Run` that ``last.npz`` tells of."""
-    path = folder / LAST
-    arrays = read_checkpoint(path)
-    with reading(path):
-        token = token_of(arrays)
-        data = None if token is None else checksum(recorded_data(arrays))
-        note = {"restored": f"{CONFIG} was lost and made again from {LAST}; what the run was made with is not known"}
-        return Run(folder, config_of(arrays), note, token, data)
-
-
-def check_same_config(recorded, asked):
-    """Refuse to resume with other settings. More iterations are allowed: they continue a finished run.
-
-    Raises
-    ------
-    ValueError
-        Naming the first option that differs.
-    """
-    for f in fields(recorded):
-        before, now = getattr(recorded, f.name), getattr(asked, f.name, None)
-        if before == now or (f.name == "iterations" and now > before):
-            continue
-        what = "at least the run's" if f.name == "iterations" else "the run's"
-        raise ValueError(
-            f"{f.name}: expected {what} {before!r} with --resume, got {now!r}; leave the option out, or "
-            "start another run with --run"
-        )
-
-
-def resumed_config(folder, **options):
-    """The settings to resume a run with: its own, unless it is given more iterations. None where there is no run.
-
-    Parameters
-    ----------
-    folder : path-like
-    **options
-        What the user asked for explicitly; it must agree with the run.
-    """
-    run = find_run(folder)
-    if run is None:
-        return None
-    recorded = run.config
-    # First the task alone: other tasks have other options.
-    check_same_config(recorded, replace(recorded, task=options.get("task", recorded.task)))
-    asked = replace(recorded, **options).resolved()
-    check_same_config(recorded, asked)
-    return make_config(**asked.to_dict())
