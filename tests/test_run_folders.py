@@ -290,8 +290,9 @@ def test_whoever_comes_second_is_refused_and_whoever_was_killed_holds_nothing(tm
 def test_of_two_runs_that_begin_at_once_in_one_folder_one_is_whole(tmp_path):
     for attempt in range(3):
         folder = tmp_path / str(attempt)
-        racers = [subprocess.Popen([sys.executable, tiny_run.__file__, task, str(folder), "any", "0"], env=environment(),
-                                   stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) for task in tiny_run.CONFIGS]
+        start = [sys.executable, tiny_run.__file__]
+        pipes = {"stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE, "env": environment()}
+        racers = [subprocess.Popen([*start, task, str(folder), "any", "0"], **pipes) for task in tiny_run.CONFIGS]
         told = [process.communicate(timeout=600)[1].decode() for process in racers]
         codes = [process.returncode for process in racers]
         assert sorted(codes) == [0, 1], told
