@@ -103,7 +103,8 @@ def test_help_loads_neither_plots_nor_progress_nor_downloads():
     code = (
         "import sys\nfrom minibn.cli import main\n"
         "try: main(['train', '--help'])\nexcept SystemExit: pass\n"
-        "print(sorted({'matplotlib', 'tqdm', 'pooch', 'filelock', 'cupy', 'concurrent'} & set(sys.modules)), file=sys.stderr)"
+        "names = {'matplotlib', 'tqdm', 'pooch', 'filelock', 'cupy', 'concurrent'}\n"
+        "print(sorted(names & set(sys.modules)), file=sys.stderr)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stderr.strip() == "[]"
