@@ -103,7 +103,8 @@ def test_help_loads_neither_plots_nor_progress_nor_downloads():
     code = (
         "import sys\nfrom minibn.cli import main\n"
         "try: main(['train', '--help'])\nexcept SystemExit: pass\n"
-        "print(sorted({'matplotlib', 'tqdm', 'pooch', 'cupy', 'concurrent'} & set(sys.modules)), file=sys.stderr)"
+        "names = {'matplotlib', 'tqdm', 'pooch', 'filelock', 'cupy', 'concurrent'}\n"
+        "print(sorted(names & set(sys.modules)), file=sys.stderr)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stderr.strip() == "[]"
@@ -239,20 +240,105 @@ def test_demo_and_reproduce_pass_their_options_on(capsys):
         (["train", "cifar"], "invalid choice: 'cifar'"),
         (["train", "mnist", "--hidden", "many"], "argument --hidden: invalid int value: 'many'"),
         (["train", "mnist", "--gama", "1"], "unrecognized arguments: --gama 1"),
-        (["train", "mnist", "--hidden", "0"], "hidden: expected at least 1, got 0"),
-        (["train", "mnist", "--learning-rate", "nan"], "learning_rate: expected a finite number above 0, got nan"),
+        (["train", "mnist", "--hidden", "0"], "hidden: expected an integer from 1 to "),
+        (["train", "mnist", "--learning-rate", "nan"], "learning_rate: expected a finite float32 number above"),
         (["train", "pmnist", "--index-map", "authors_seed1"], "use --side 28"),
-        (["train", "mnist", "--model", "lstm", "--batch", "1"], "batch: expected at least 2, got 1"),
+        (["train", "mnist", "--model", "lstm", "--batch", "1"], "batch: expected an integer from 2 to "),
         (["evaluate", "nowhere"], "nowhere: no run here"),
         (["data", "verify", "imagenet"], "there is no data set 'imagenet'"),
         (["gradcheck", "gru"], "got 'gru'"),
         (["reproduce", "figure9"], "invalid choice: 'figure9'"),
+        (["reproduce", "figure1b", "--seed", "-1"], "seed: expected an integer from 0"),
+        (["reproduce", "figure1b", "--output", ""], "argument --output: expected the name of a file or folder, got ''"),
+        (["train", "mnist", "--run", ""], "argument --run: expected the name of a file or folder, got ''"),
+        (["evaluate", "a\0b"], "argument RUN: expected the name of a file or folder"),
+        (["train", "mnist", "--batch", "9" * 20], "batch: expected an integer from 2 to 9223372036854775807, got 999"),
+        (["train", "mnist", "--hidden", str(2**62)], f"hidden: {2**62} units are too many for the memory"),
+        (["train", "ptb", "--population-batch", "1" + 20 * "0"], "population_batch: expected an integer"),
+        (["train", "mnist", "--gamma", "1e300"], "gamma: expected a finite float32 number above 0, got 1e+300"),
+        (["train", "mnist", "--forget-bias", "1e39"], "forget_bias: expected a finite float32 number"),
+        (["train", "mnist", "--eps", "1e-300"], "eps: expected a finite float32 number above 0"),
+        (["data", "list", "nonsense"], "there is no data set 'nonsense'"),
+        (["data", "fetch", ""], "there is no data set ''"),
     ],
 )
 def test_mistakes_are_one_line(capsys, tmp_path, monkeypatch, arguments, message):
     monkeypatch.chdir(tmp_path)
     assert message in failure(capsys, *arguments)
     assert os.listdir(tmp_path) == []
+
+
+def test_a_data_folder_of_nobody_is_one_line(capsys, monkeypatch):
+    monkeypatch.setenv("MINIBN_DATA", "~nobody_of_this_name/x")
+    for command in (["data", "list"], ["data", "verify", "mnist"]):
+        assert "MINIBN_DATA='~nobody_of_this_name/x' is not a folder" in failure(capsys, *command)
+
+
+def test_a_user_without_a_home_needs_only_a_data_folder(capsys, monkeypatch, tmp_path):
+    """As in a container: HOME is not set, and nobody knows the number of the user."""
+    pwd = pytest.importorskip("pwd", reason="Windows knows a home otherwise")
+    monkeypatch.delenv("HOME", raising=False)
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    monkeypatch.delenv("MINIBN_DATA", raising=False)
+    monkeypatch.setattr(pwd, "getpwuid", mock.Mock(side_effect=KeyError("uid not found")))
+    assert "HOME is not set" in failure(capsys, "data", "fetch", "mnist")
+    monkeypatch.setenv("MINIBN_DATA", str(tmp_path))
+    assert main(["data", "list"]) == 0
+    assert str(tmp_path) in capsys.readouterr().out
+
+
+def test_a_prompt_that_is_no_text_is_one_line(capsys, tmp_path):
+    folder = str(tmp_path / "run")
+    tiny_run.run(folder, tiny_run.TEXT_CONFIG)
+    for prompt in ("\udcff", "Cé"):                                      # what $'\xff' becomes; a known and an unknown
+        assert f"found {prompt[-1]!a} at position {len(prompt) - 1}" in failure(
+            capsys, "sample", folder, "--prompt", prompt
+        ).encode("ascii", "backslashreplace").decode()
+    for option, value in (("length", "-1"), ("length", str(2**62)), ("seed", "-1"), ("temperature", "nan")):
+        assert f"{option}: expected " in failure(capsys, "sample", folder, f"--{option}", value)
+
+
+def test_what_nobody_foresaw_is_one_line_too(capsys, monkeypatch):
+    with mock.patch("minibn.data.list_data", side_effect=KeyError("deep inside")):
+        assert "KeyError: 'deep inside' (unexpected; MINIBN_DEBUG=1 shows where)" in failure(capsys, "data", "list")
+        monkeypatch.setenv("MINIBN_DEBUG", "1")
+        with pytest.raises(KeyError):
+            main(["data", "list"])
+
+
+def shell(command, *arguments):
+    """What a shell's command line makes of ``minibn``, here ``$M``; its exit code, stdout and stderr."""
+    done = subprocess.run(["sh", "-c", command, "sh", *arguments], capture_output=True, text=True, timeout=600,
+                          env={**os.environ, "M": f"{sys.executable} -m minibn", "PYTHONPATH": os.pathsep.join(
+                              [os.path.dirname(os.path.dirname(minibn.__file__)), os.environ.get("PYTHONPATH", "")])})
+    return done.returncode, done.stdout, done.stderr
+
+
+@pytest.mark.skipif(os.name != "posix", reason="needs a POSIX shell")
+@pytest.mark.parametrize(("command", "code", "out"), [
+    ("{ $M data list; echo $? >&2; } | true", 0, ""),                   # its reader is gone
+    ("{ $M train mnist --help; echo $? >&2; } | true", 0, ""),
+    ("$M data list >&-", 0, ""),
+    ("$M evaluate nowhere 2>&-", 2, ""),
+    ("$M evaluate nowhere 2>/dev/full", 2, ""),
+    ("$M gradcheck rnn >/dev/full", 2, ""),
+])  # fmt: skip
+def test_streams_that_are_closed_full_or_without_a_reader_leave_no_traceback(command, code, out):
+    returned, stdout, stderr = shell(command)
+    assert (returned, stdout) == (code, out)
+    assert stderr.strip() in ("", "0", "141", "minibn: error: No space left on device")    # argparse makes it 0
+
+
+@pytest.mark.skipif(os.name != "posix", reason="needs a POSIX shell")
+def test_training_needs_neither_stdout_nor_stderr(tmp_path):
+    """A closed stream's number goes to the next file that is opened: nothing may be printed into a checkpoint."""
+    folder = str(tmp_path / "run")
+    options = "--validate-on 20 --population-on 20 --population-batch 20 --progress bar " + " ".join(TINY)
+    assert shell(f'$M train mnist --side 14 --run "$1" {options} >&- 2>&- <&-', folder) == (0, "", "")
+    assert [record["kind"] for record in read_metrics(tmp_path / "run" / "metrics.jsonl")][-1] == "final"
+    again = '$M train mnist --side 14 --run "$1" --resume --iterations 5 --progress bar 2</dev/null'     # not writable
+    code, out, _ = shell(again, folder)
+    assert (code, out.count("model of iteration")) == (0, 1)
 
 
 def test_missing_data_are_one_line_and_leave_no_folder(capsys, tmp_path, monkeypatch):

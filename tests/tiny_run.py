@@ -19,7 +19,9 @@ from minibn.data.corpus import cut_corpus
 from minibn.models.base import RecurrentModel
 from minibn.training import checkpoints as checkpoints_module
 from minibn.training import make_config, train
+from minibn.training.checkpoints import read_checkpoint
 from minibn.training.images import ImageConfig
+from minibn.training.loop import _Training
 from minibn.training.metrics import MetricsFile
 from minibn.training.texts import TextConfig
 
@@ -88,6 +90,23 @@ def run(folder, config=CONFIG, **options):
         return train(config, folder, progress="none", **options)
 
 
+def comparable(path):
+    """The arrays of a checkpoint that are the same in every repetition of its run: without the clock and the token."""
+    return {name: a for name, a in read_checkpoint(path).items() if name not in ("progress/seconds", "token")}
+
+
+def stop_at(iteration):
+    """A context in which training stops with an ordinary exception after that iteration's books."""
+    keep_books = _Training.keep_books
+
+    def stopping(self, asked):
+        keep_books(self, asked)
+        if self.progress.iteration == iteration:
+            raise RuntimeError("stopped by the test")
+
+    return mock.patch.object(_Training, "keep_books", stopping)
+
+
 def die():
     """What a power cut does: no handler, no clean-up."""
     os.kill(os.getpid(), signal.SIGKILL)
@@ -135,8 +154,8 @@ def patch_moment(config, moment, count):
 
         def half_open(path, mode):
             nonlocal calls
-            calls += 1
-            return HalfWritten(open(path, mode)) if calls == count else open(path, mode)
+            calls += mode == "xb"
+            return HalfWritten(open(path, mode)) if calls == count and mode == "xb" else open(path, mode)
 
         return mock.patch.object(checkpoints_module, "open", half_open, create=True)
     if moment == "before fsync":

@@ -10,8 +10,11 @@ import sys
 import minibn
 from minibn.cli import runs, tools
 from minibn.cli.parser import Parser
+from minibn.training.display import tell
 
 __all__ = ["main"]
+
+READER_GONE = 141       # 128 and the number of SIGPIPE, as of other tools in a pipe whose reader has ended
 
 
 def main(arguments=None):
@@ -25,28 +28,65 @@ def main(arguments=None):
     Returns
     -------
     int
-        Exit code: 0 done, 1 a gradient check failed, 2 a mistake or a failure, 130 interrupted.
+        Exit code: 0 done, 1 a gradient check failed, 2 a mistake or a failure, 130 interrupted, 141 nobody reads
+        the output any more.
     """
-    options = vars(_parser().parse_args(arguments))
-    handler = options.pop("handler")
+    _mend_streams()
     try:
-        return handler(**options) or 0
+        try:
+            options = vars(_parser().parse_args(arguments))
+            return options.pop("handler")(**options) or 0
+        finally:
+            sys.stdout.flush()      # here, where its failure can be told
     except KeyboardInterrupt as interrupt:
-        print(f"minibn: interrupted{f': {interrupt}' if str(interrupt) else ''}", file=sys.stderr)
+        tell(f"minibn: interrupted{f': {interrupt}' if str(interrupt) else ''}")
         return 130
-    # What the public functions of minibn raise for a user's mistake, a diverged training, a full disk.
-    except (ValueError, TypeError, FloatingPointError, OSError, MemoryError) as error:
+    except BrokenPipeError:
+        _drop_stdout()
+        return READER_GONE
+    except Exception as error:      # whatever a user can get wrong, a diverged training, a full disk
         if os.environ.get("MINIBN_DEBUG") == "1":
             raise
-        print(f"minibn: error: {_one_line(error)}", file=sys.stderr)
+        tell(f"minibn: error: {_one_line(error)}")
+        _drop_stdout()
         return 2
+
+
+# What the public functions of minibn raise for a user's mistake; anything else shows its type and a way to learn more.
+EXPECTED = (ValueError, TypeError, ArithmeticError, OSError, MemoryError, ImportError)
 
 
 def _one_line(error):
     text = str(error)
     if isinstance(error, OSError) and error.strerror:  # without "[Errno 28]"
         text = f"{error.filename}: {error.strerror}" if error.filename else error.strerror
+    if not isinstance(error, EXPECTED):
+        text = f"{type(error).__name__}: {text} (unexpected; MINIBN_DEBUG=1 shows where)"
     return " ".join((text or type(error).__name__).split())
+
+
+def _mend_streams():
+    """Where stdin, stdout or stderr was closed, write to nowhere: else the next file opened would take its place."""
+    for number, name, mode in ((0, "stdin", "r"), (1, "stdout", "w"), (2, "stderr", "w")):
+        if getattr(sys, name) is None:
+            try:
+                os.fstat(number)
+            except OSError:
+                os.dup2(os.open(os.devnull, os.O_RDWR), number)
+            setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))
+    if hasattr(sys.stdout, "reconfigure"):      # a character that the terminal has not, or no character at all
+        sys.stdout.reconfigure(errors="backslashreplace")
+
+
+def _drop_stdout():
+    """Nothing more of what is still to be written: Python would try again when it ends, and complain."""
+    try:
+        sys.stdout.flush()
+    except (OSError, ValueError):
+        try:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        except (OSError, ValueError):       # it has no file
+            pass
 
 
 def _parser():

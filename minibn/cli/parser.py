@@ -2,7 +2,7 @@
 
 import argparse
 
-__all__ = ["Parser", "add_command", "add_progress"]
+__all__ = ["Parser", "add_command", "add_progress", "path"]
 
 
 class Parser(argparse.ArgumentParser):
@@ -25,3 +25,10 @@ def add_progress(parser):
     """The option --progress."""
     choices, help = ("auto", "bar", "lines", "none"), "what to show; auto is bar on a terminal, else lines"
     parser.add_argument("--progress", choices=choices, default="auto", help=help)
+
+
+def path(text):
+    """The type of an option that names a file or a folder."""
+    if not text or "\0" in text:
+        raise argparse.ArgumentTypeError(f"expected the name of a file or folder, got {text!r}")
+    return text

@@ -5,7 +5,7 @@ import os
 import shlex
 from dataclasses import MISSING, fields
 
-from minibn.cli.parser import add_command, add_progress
+from minibn.cli.parser import add_command, add_progress, path
 from minibn.training.tasks import CONFIGS, PRESETS
 
 __all__ = ["COMMANDS"]
@@ -29,6 +29,7 @@ def add_train(commands):
         parser.add_argument(
             "--run",
             metavar="FOLDER",
+            type=path,
             default=argparse.SUPPRESS,
             help="folder of the run (default: runs/TASK-MODEL-PRESET)",
         )
@@ -64,18 +65,15 @@ def _default_text(task, f):
 
 def _train(task, resume, progress, run=None, **options):
     from minibn.training import make_config, resumed_config, train
-    from minibn.training.runs import CONFIG
 
     given = {"preset": DEFAULT_PRESET, "model": CONFIGS[task].model, "task": task, **options}
-    folder = run or os.path.join("runs", "{task}-{model}-{preset}".format(**given))
-    if resume and os.path.exists(os.path.join(folder, CONFIG)):
-        config = resumed_config(folder, task=task, **options)
-    else:
-        config = make_config(**given)
+    folder = os.path.join("runs", "{task}-{model}-{preset}".format(**given)) if run is None else run
+    config = resumed_config(folder, task=task, **options) if resume else None
+    config = config or make_config(**given)
     try:
         final = train(config, folder, resume=resume, progress=progress)
     except KeyboardInterrupt as interrupt:
-        where = str(interrupt) or f"the last checkpoint is in {folder}"
+        where = str(interrupt) or "nothing new was saved"
         again = shlex.join(["minibn", "train", config.task, "--run", folder, "--resume"])
         interrupt.args = (f"{where}; continue with: {again}",)
         raise
@@ -87,7 +85,7 @@ def _train(task, resume, progress, run=None, **options):
 def add_evaluate(commands):
     """``minibn evaluate RUN``."""
     parser = add_command(commands, "evaluate", _evaluate, "loss and errors of a run's best model")
-    parser.add_argument("run", metavar="RUN", help="folder of the run")
+    parser.add_argument("run", metavar="RUN", type=path, help="folder of the run")
     parser.add_argument(
         "--statistics",
         choices=("population", "batch", "averaged"),
@@ -121,22 +119,21 @@ def add_evaluate(commands):
 
 
 def _evaluate(run, statistics, batch_size, device, lengths, whole):
-    from minibn.training import evaluate_run, evaluate_whole_text, read_config
+    from minibn.training.evaluation import evaluated
 
-    config, _ = read_config(run)
-    how = f", {statistics} statistics" if config.normalized else ""
-    if whole:
-        results = evaluate_whole_text(run, statistics, device)
-    else:
-        results = evaluate_run(run, statistics, batch_size, device, lengths)
-    for name, score in results.items():
-        print(f"{name}: {config.summary(config.measures(score))} ({score.correct} of {score.predictions} right){how}")
+    with evaluated(run, statistics, device) as opened:
+        results = opened.whole_text() if whole else opened.splits(batch_size, lengths)
+        config = opened.best.config
+        how = f", {statistics} statistics" if config.normalized else ""
+        for name, score in results.items():
+            measures = config.summary(config.measures(score))
+            print(f"{name}: {measures} ({score.correct} of {score.predictions} right){how}", flush=True)
 
 
 def add_sample(commands):
     """``minibn sample RUN``."""
     parser = add_command(commands, "sample", _sample, "write text with a run's best model")
-    parser.add_argument("run", metavar="RUN", help="folder of a run on text")
+    parser.add_argument("run", metavar="RUN", type=path, help="folder of a run on text")
     parser.add_argument("--prompt", default="the ", metavar="TEXT", help="what to continue")
     parser.add_argument("--length", type=int, default=500, metavar="INT", help="characters to write")
     parser.add_argument(

@@ -3,7 +3,7 @@
 import argparse
 import sys
 
-from minibn.cli.parser import add_command, add_progress
+from minibn.cli.parser import add_command, add_progress, path
 
 __all__ = ["COMMANDS"]
 
@@ -14,10 +14,10 @@ def add_reproduce(commands):
     parser = add_command(commands, "reproduce", _reproduce, "compute and draw a figure of the paper")
     parser.add_argument("name", choices=FIGURES, help="which")
     parser.add_argument(
-        "--output", metavar="FOLDER", default="runs/figures", help="where the picture and its numbers go"
+        "--output", metavar="FOLDER", type=path, default="runs/figures", help="where the picture and its numbers go"
     )
     runs = "figure2 (images), figure3a, figure3b (text), figure5 (one bnlstm on text): the training runs to draw"
-    parser.add_argument("--runs", metavar="FOLDER", nargs="+", default=(), help=runs)
+    parser.add_argument("--runs", metavar="FOLDER", type=path, nargs="+", default=(), help=runs)
     seed = "figure1a, figure1b: seed of what is drawn at random; figure5: of the choice of units"
     parser.add_argument("--seed", type=int, metavar="INT", default=1, help=seed)
     parser.add_argument("--seeds", type=int, metavar="INT", default=1, help="figure1a: how many, from --seed on")
@@ -32,7 +32,8 @@ def _reproduce(**options):
 def add_demo(commands):
     help = "the whole of it in a minute or two: gradients checked, two networks trained, figures drawn, one page"
     parser = add_command(commands, "demo", _demo, help)
-    parser.add_argument("--output", metavar="FOLDER", default="runs/demo", help="where the page and its pictures go")
+    where = "where the page and its pictures go"
+    parser.add_argument("--output", metavar="FOLDER", type=path, default="runs/demo", help=where)
     parser.add_argument("--iterations", type=int, metavar="INT", default=400, help="minibatches for each network")
     parser.add_argument("--hidden", type=int, metavar="INT", default=100, help="hidden units of each network")
     parser.add_argument("--seed", type=int, metavar="INT", default=1, help="seed of every random number")
@@ -74,9 +75,10 @@ def add_bench(commands):
     parser.add_argument("--dtype", choices=("float32", "float64"), default="float32", help="of all numbers")
     parser.add_argument("--threads", type=int, metavar="INT", help="None is OMP_NUM_THREADS, or all cores")
     parser.add_argument("--rounds", type=int, metavar="INT", default=None, help="None is that of the mode")
-    parser.add_argument("--json", dest="json_path", metavar="FILE", default=None, help="where the numbers go")
+    file = {"metavar": "FILE", "type": path}
+    parser.add_argument("--json", dest="json_path", **file, default=None, help="where the numbers go")
     plot = "runs/bench/scaling.png"
-    parser.add_argument("--plot", dest="plot_path", metavar="FILE", default=plot, help="where the picture goes")
+    parser.add_argument("--plot", dest="plot_path", **file, default=plot, help="where the picture goes")
 
 
 def _shape(text):
@@ -112,9 +114,9 @@ def _data(action, name):
     from minibn.data import fetch_data, list_data, verify_data
 
     if action == "list":
-        print(list_data())
+        print(list_data(name))
     elif action == "fetch":
-        print(fetch_data(name or "mnist"))
+        print(fetch_data("mnist" if name is None else name))
     else:
         print(verify_data(name))
 

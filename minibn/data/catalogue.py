@@ -97,16 +97,23 @@ SOURCES = {
 }
 
 
-def list_data():
-    """A table of the data sets: present or not, size, licence, where. Looks at names only, hashes nothing."""
+def list_data(name=None):
+    """A table of the data set ``name``, or of all: present or not, size, licence, where. Hashes nothing.
+
+    Raises
+    ------
+    DataError
+        If the name is unknown.
+    """
     rows = [("name", "present", "size", "contents", "licence", "where")]
-    for name, source in SOURCES.items():
+    for each in SOURCES if name is None else (name,):
+        source = _source(each)
         places = source.places()
         found = [place for place in places.values() if place is not None]
         here = f"{len(found)} of {len(places)} files" if places else "built in"
         where = found[0].parent if found else source.home()
         size = f"{sum(file.size for file in places) / 1e6:.1f} MB" if places else "0.5 MB"
-        rows.append((name, here, size, source.contents, source.licence, str(where)))
+        rows.append((each, here, size, source.contents, source.licence, str(where)))
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     return "\n".join(
         "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows

@@ -46,10 +46,23 @@ class DataFile:
 
 
 def cache_folder():
-    """The folder that downloads go to when nothing else is said (no folder is made here)."""
+    """The folder that downloads go to when nothing else is said (no folder is made here).
+
+    Raises
+    ------
+    DataError
+        If this user has no home folder to keep a cache in.
+    """
     import pooch
 
-    return Path(pooch.os_cache("minibn"))
+    try:
+        folder = Path(pooch.os_cache("minibn"))
+    except RuntimeError:
+        folder = Path("~")
+    if not folder.is_absolute():
+        raise DataError(f"HOME is not set, and this user has no home folder for downloads; set {ENVIRONMENT_VARIABLE} "
+                        "to a folder that holds the data files")
+    return folder
 
 
 def data_home(folder=None):
@@ -84,7 +97,7 @@ def look_at(path):
     """What `os.stat` says of a path; None where there is nothing. DataError where nobody may look."""
     try:
         return os.stat(path)
-    except (FileNotFoundError, NotADirectoryError):
+    except (FileNotFoundError, NotADirectoryError, ValueError):     # ValueError: a NUL in the name
         return None
     except OSError as error:
         closed = (folder for folder in reversed(path.parents) if not os.access(folder, os.X_OK))

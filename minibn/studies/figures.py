@@ -5,6 +5,7 @@ from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
+from minibn.errors import check_integer
 from minibn.studies import figure1a, figure1a_seeds, figure1b, figure2, figure3a, figure3b, figure5
 from minibn.studies.output import save_figure, write_numbers
 
@@ -130,6 +131,7 @@ def reproduce(name, output="runs/figures", runs=(), seed=1, seeds=1):
     if ("runs" in figure.takes) != bool(runs):
         raise ValueError(f"runs: {_those_with('runs')}, and no other figure, are drawn from training runs; "
                          "name their folders")
+    seed, seeds = check_integer("seed", seed), check_integer("seeds", seeds)
     if seeds < 1 or (seeds > 1 and "seeds" not in figure.takes):
         raise ValueError(f"seeds: expected 1, or more for {_those_with('seeds')}, got {seeds} for {name}")
     options = {"runs": runs, "seed": seed, "seeds": seeds}

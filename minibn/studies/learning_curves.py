@@ -9,6 +9,7 @@ import numpy as np
 
 from minibn.studies.output import markdown_table
 from minibn.training.metrics import read_metrics
+from minibn.training.packing import reading
 from minibn.training.runs import METRICS, read_config
 
 MODEL_NAMES = {"rnn": "tanh RNN", "bnrnn": "BN-RNN", "lstm": "LSTM", "bnlstm": "BN-LSTM"}
@@ -128,12 +129,14 @@ def published_models(curves, runs):
 
 def _read_run(folder, kind, what, describe, measure):
     config, made_with = read_config_of(folder, kind, what)
-    points = [record for record in read_metrics(folder / METRICS) if record["kind"] == "valid"]
+    path = folder / METRICS
+    points = [record for record in read_metrics(path) if record["kind"] == "valid"]
     if not points:
         raise ValueError(f"{folder}: no validation record yet; train longer than validate_every iterations")
-    return {"run": folder.name, **describe(config), "made_with": made_with,
-            "iteration": np.array([point["iteration"] for point in points]),
-            measure: np.array([point[measure] for point in points], dtype=float)}
+    with reading(path, "a validation record is damaged"):
+        return {"run": folder.name, **describe(config), "made_with": made_with,
+                "iteration": np.array([point["iteration"] for point in points]),
+                measure: np.array([point[measure] for point in points], dtype=float)}
 
 
 def _at(iteration, iterations, values):

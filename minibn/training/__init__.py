@@ -11,7 +11,8 @@ from minibn.training.evaluation import evaluate_run, evaluate_whole_text
 from minibn.training.interrupt import Interrupted
 from minibn.training.loop import train
 from minibn.training.metrics import read_metrics, without_clock
-from minibn.training.runs import TrainedModel, load, read_config, resumed_config
+from minibn.training.resuming import resumed_config
+from minibn.training.runs import TrainedModel, load, read_config
 from minibn.training.sampling import sample_text
 from minibn.training.tasks import PRESETS, make_config
 from minibn.training.validation import Score, estimate_statistics, score

@@ -3,19 +3,42 @@
 A checkpoint is an ``.npz`` of plain arrays (never pickle) that carries a SHA-256 over the names, types,
 shapes and bytes of its own content. The zip format has checksums of its own, but they cover each member
 alone: they do not notice a member that is missing or exchanged.
+
+No checkpoint holds a number that is not finite: such a model is neither saved nor used.
 """
 
 import errno
 import hashlib
 import io
+import math
 import os
+import secrets
+import zipfile
 from pathlib import Path
 
 import numpy as np
 
-__all__ = ["read_checkpoint", "write_atomically", "write_checkpoint"]
+__all__ = ["RESTORE", "NotFinite", "cannot_write", "checksum", "read_checkpoint", "write_atomically",
+           "write_checkpoint"]
 
 CHECKSUM = "sha256"
+RESTORE = "restore it from a copy, or train again in a new folder"
+REMEDIES = {
+    "make room and use --resume": (errno.ENOSPC,),
+    "your quota is used up: make room and use --resume": (errno.EDQUOT,),
+    "name another folder with --run, or copy the run to one that can be written": (errno.EROFS,),
+    "change its permissions, name another folder with --run, or copy the run to one of yours": (
+        errno.EACCES, errno.EPERM,
+    ),
+    "name another folder with --run": (
+        errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG, errno.ELOOP, errno.EINVAL,
+    ),
+}  # fmt: skip
+NO_FOLDER_SYNC = {errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EBADF}   # from file systems that cannot do it
+
+
+class NotFinite(FloatingPointError):
+    """An array that was to be saved holds an infinity or a NaN."""
 
 
 def write_checkpoint(path, arrays):
@@ -30,12 +53,16 @@ def write_checkpoint(path, arrays):
 
     Raises
     ------
+    NotFinite
+        If a number in them is not finite: nothing is written.
     OSError
         If it cannot be written, for example on a full disk: the previous file is then untouched.
     """
     arrays = {name: np.asarray(value) for name, value in arrays.items()}
+    if not_finite := _first_not_finite(arrays):
+        raise NotFinite(f"{path}: {not_finite} holds a number that is not finite; nothing was written")
     content = io.BytesIO()
-    np.savez(content, **arrays, **{CHECKSUM: np.asarray(_checksum(arrays))})
+    np.savez(content, **arrays, **{CHECKSUM: np.asarray(checksum(arrays))})
     write_atomically(path, content.getvalue())
 
 
@@ -55,25 +82,73 @@ def read_checkpoint(path):
     FileNotFoundError
         If there is no such file.
     ValueError
-        If the file is truncated, damaged, or no checkpoint of minibn.
+        If the file is truncated, damaged, no checkpoint of minibn, or holds a number that is not finite.
     """
     path = Path(path)
     try:
-        content = path.read_bytes()
+        with open(path, "rb") as file:
+            arrays = _read_arrays(file)
+        expected = str(arrays.pop(CHECKSUM))
     except FileNotFoundError:
         raise FileNotFoundError(errno.ENOENT, "no checkpoint here", str(path)) from None
-    try:
-        with np.load(io.BytesIO(content), allow_pickle=False) as file:
-            arrays = {name: file[name] for name in file.files}
-        expected = str(arrays.pop(CHECKSUM))
     except Exception as error:  # damage shows itself in a dozen ways, depending on which byte is hit
-        raise ValueError(f"{path}: damaged, truncated, or not a checkpoint of minibn ({error}); {REMEDY}") from error
-    if _checksum(arrays) != expected:
-        raise ValueError(f"{path}: damaged, its content does not match its own SHA-256; {REMEDY}")
+        if isinstance(error, OSError) and error.errno != errno.EINVAL:      # that is a damaged place in the file
+            raise OSError(error.errno, f"cannot read: {error.strerror or error}", str(path)) from error
+        raise ValueError(f"{path}: damaged, truncated, or not a checkpoint of minibn ({error}); {RESTORE}") from error
+    if checksum(arrays) != expected:
+        raise ValueError(f"{path}: damaged, its content does not match its own SHA-256; {RESTORE}")
+    if not_finite := _first_not_finite(arrays):
+        raise ValueError(f"{path}: {not_finite} holds a number that is not finite; {RESTORE}")
     return arrays
 
 
-REMEDY = "restore it from a copy, or train again in a new folder"
+def _read_arrays(file):
+    """Every member of an open ``.npz``, once the sizes they declare add up to no more than the file.
+
+    We write uncompressed members of plain types, so nothing else is read: a small file cannot unpack to a large one.
+    """
+    with zipfile.ZipFile(file) as members:
+        infos = members.infolist()
+        if any(info.compress_type != zipfile.ZIP_STORED for info in infos):
+            raise ValueError("a compressed member")
+        if sum(info.file_size for info in infos) > os.fstat(file.fileno()).st_size:
+            raise ValueError("members larger than the file")
+        arrays = {}
+        for info in infos:
+            with members.open(info) as stream:
+                declared = _declared_bytes(stream)
+                if stream.tell() + declared != info.file_size:
+                    raise ValueError(f"{info.filename} declares {declared} bytes in {info.file_size}")
+            with members.open(info) as stream:
+                arrays[info.filename.removesuffix(".npy")] = np.lib.format.read_array(stream, allow_pickle=False)
+                stream.read()   # to the end, where zipfile compares its checksum
+    return arrays
+
+
+def _declared_bytes(stream):
+    """How many bytes of plain numbers or text the header of a ``.npy`` announces."""
+    if np.lib.format.read_magic(stream) != (1, 0):
+        raise ValueError("an array in another format")
+    shape, _, dtype = np.lib.format.read_array_header_1_0(stream)
+    if dtype.kind not in "biufU":
+        raise ValueError(f"an array of {dtype}")
+    return math.prod(shape) * dtype.itemsize
+
+
+def checksum(arrays):
+    """A SHA-256 of the names, types, shapes and bytes of arrays."""
+    digest = hashlib.sha256()
+    for name in sorted(arrays):
+        array = np.asarray(arrays[name])
+        digest.update(f"{name}\n{array.dtype.str}\n{array.shape}\n".encode())
+        digest.update(np.ascontiguousarray(array).tobytes())
+    return digest.hexdigest()
+
+
+def _first_not_finite(arrays):
+    """The name of an array with an infinity or a NaN, or None."""
+    return next((name for name, array in arrays.items() if array.dtype.kind == "f" and not np.isfinite(array).all()),
+                None)
 
 
 def write_atomically(path, content):
@@ -83,22 +158,29 @@ def write_atomically(path, content):
     at last the folder itself is forced to the disk, since the name is kept there.
     """
     path = Path(path)
-    temporary = path.with_name(f".{path.name}.tmp")  # one name: a killed run leaves at most one, reused later
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")  # nobody else's; see `HeldFolder`
     try:
-        with open(temporary, "wb") as file:
+        with open(temporary, "xb") as file:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, path)
     except OSError as error:
         _remove(temporary)
-        reason = "the disk is full" if error.errno == errno.ENOSPC else error.strerror or str(error)
         kept = "the previous one is intact" if path.exists() else "nothing was written"
-        raise OSError(error.errno, f"cannot write: {reason}; {kept}; make room and use --resume", str(path)) from error
+        raise cannot_write(path, error, kept) from error
     except BaseException:  # an interrupt: leave no half a file behind
         _remove(temporary)
         raise
-    _sync_folder(path.parent)
+    _sync_folder(path)
+
+
+def cannot_write(path, error, kept):
+    """The `OSError` to raise when `path` cannot be written: why, what is kept, and a remedy that fits the reason."""
+    reason = "the disk is full" if error.errno == errno.ENOSPC else error.strerror or str(error)
+    fitting = (remedy for remedy, numbers in REMEDIES.items() if error.errno in numbers)
+    remedy = next(fitting, "see to the disk, then use --resume")
+    return OSError(error.errno, f"cannot write: {reason}; {kept}; {remedy}", str(path))
 
 
 def _remove(path):
@@ -108,20 +190,16 @@ def _remove(path):
         pass  # it never came to be, or the disk is gone: the error that led here is the one to report
 
 
-def _sync_folder(folder):
+def _sync_folder(path):
     if os.name != "posix":  # Windows has no handle for a folder, and needs none
         return
-    handle = os.open(folder, os.O_RDONLY)
     try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
-
-
-def _checksum(arrays):
-    digest = hashlib.sha256()
-    for name in sorted(arrays):
-        array = arrays[name]
-        digest.update(f"{name}\n{array.dtype.str}\n{array.shape}\n".encode())
-        digest.update(np.ascontiguousarray(array).tobytes())
-    return digest.hexdigest()
+        handle = os.open(path.parent, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+    except OSError as error:
+        if error.errno not in NO_FOLDER_SYNC:
+            kept = f"{path.name} is written, but might not survive a power cut"
+            raise cannot_write(path.parent, error, kept) from error

@@ -5,11 +5,13 @@ compares these fields: there is no second list of settings anywhere. What is par
 in its subclass: `minibn.training.images`, `minibn.training.texts`. `minibn.training.tasks.make_config` makes them.
 """
 
-import math
 from abc import ABC, abstractmethod
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
+
+import numpy as np
 
 from minibn.backend import to_device
+from minibn.errors import check_integer, check_number, show
 from minibn.layers import BNLSTM, BNRNN, LSTM, RNN
 from minibn.training.randomness import generator
 
@@ -17,14 +19,18 @@ __all__ = ["INITS", "TrainConfig", "option"]
 
 LAYERS = {"rnn": RNN, "bnrnn": BNRNN, "lstm": LSTM, "bnlstm": BNLSTM}
 INITS = ("auto", "orthogonal", "identity_g", "identity")
+MANY = {"at_least": 2, "remedy": "one example alone has no variance"}
 GIVEN_BY_PRESET = object()
 """Stands for the default of a field whose value depends on the task and the preset."""
 
 
-def option(help, default=GIVEN_BY_PRESET, choices=None, kind=None):
-    """A field with what the command line needs to know about it; without a default every preset gives one."""
+def option(help, default=GIVEN_BY_PRESET, choices=None, kind=None, **bounds):
+    """A field with what the command line needs to know about it; without a default every preset gives one.
+
+    `bounds` of a number are those of `minibn.errors.check_integer` or `check_number`.
+    """
     kind = kind or (int if default is GIVEN_BY_PRESET else type(default))
-    metadata = {"help": help, "choices": choices, "kind": kind}
+    metadata = {"help": help, "choices": choices, "kind": kind, "bounds": bounds}
     return field(metadata=metadata) if default is GIVEN_BY_PRESET else field(default=default, metadata=metadata)
 
 
@@ -41,26 +47,32 @@ class TrainConfig(ABC):
         ("paper", "quick"),
     )
     data: str = option("which form of the data", kind=str)
-    hidden: int = option("hidden units")
-    batch: int = option("examples in a minibatch")
-    iterations: int = option("minibatches to train on")
-    learning_rate: float = option("learning rate", kind=float)
-    clip: float = option("threshold of the global gradient norm", 1.0)
-    gamma: float = option("initial gamma of every batch normalization", 0.1)
-    eps: float = option("added to the variance in every batch normalization", 1e-5)
+    hidden: int = option("hidden units", at_least=1)
+    batch: int = option("examples in a minibatch", **MANY)
+    iterations: int = option("minibatches to train on", at_least=1)
+    learning_rate: float = option("learning rate", kind=float, above=0)
+    clip: float = option("threshold of the global gradient norm", 1.0, above=0)
+    gamma: float = option("initial gamma of every batch normalization", 0.1, above=0)
+    eps: float = option("added to the variance in every batch normalization", 1e-5, above=0)
     init: str = option("initial W_h", "auto", INITS)
     forget_bias: float = option("initial bias of the LSTMs' forget gate", 1.0)
     cell_offset: bool = option("give the LSTM the hidden offset inside tanh that the authors' baseline had", False)
-    noise: float | None = option("standard deviation of the noise on h0", None, kind=float)
-    validate_every: int = option("iterations between validations")
+    noise: float | None = option("standard deviation of the noise on h0", None, kind=float, at_least=0)
+    validate_every: int = option("iterations between validations", at_least=1)
     validate_on: int | None = option(
-        "examples of the validation set that validations use, drawn once from the seed; None is all", None, kind=int
+        "examples of the validation set that validations use, drawn once from the seed; None is all",
+        None,
+        kind=int,
+        **MANY,
     )
-    log_every: int = option("iterations between training records")
-    checkpoint_every: int = option("iterations between checkpoints")
-    population_batch: int = option("batch size of the pass that estimates the population statistics")
+    log_every: int = option("iterations between training records", at_least=1)
+    checkpoint_every: int = option("iterations between checkpoints", at_least=1)
+    population_batch: int = option("batch size of the pass that estimates the population statistics", **MANY)
     population_on: int | None = option(
-        "examples of the training set in that pass, drawn once from the seed; None is all", None, kind=int
+        "examples of the training set in that pass, drawn once from the seed; None is all",
+        None,
+        kind=int,
+        **MANY,
     )
     seed: int = option("seed of every random number of the run", 1)
     dtype: str = option("floating type", "float32", ("float32", "float64"))
@@ -135,39 +147,32 @@ class TrainConfig(ABC):
         if self.model == "lstm":
             options["cell_offset"] = self.cell_offset
         rng = generator(self.seed, "parameters")
-        cell = LAYERS[self.model](self._input_size(recorded), self.hidden, rng=rng, **options)
-        return to_device(self._add_output(cell, rng, recorded), self.device)
+        size = self._input_size(recorded)
+        try:
+            model = self._add_output(LAYERS[self.model](size, self.hidden, rng=rng, **options), rng, recorded)
+        except (MemoryError, OverflowError, ValueError) as error:
+            raise ValueError(f"hidden: {self.hidden} units are too many for the memory of this machine ({error}); "
+                             f"use fewer") from error
+        return to_device(model, self.device)
 
     # ------------------------------------------------------------------ checks
 
-    def check_types(self):
-        """Raise a ValueError if an option has the wrong type, or is none of its choices."""
-        for f in fields(self):
-            _check_type(f.name, getattr(self, f.name), f)
+    def checked(self):
+        """The same settings as plain Python values, each of its kind and within its bounds.
 
-    def check_values(self):
-        """Raise a ValueError that names the option, what it may be, and what it was."""
-        for name in ("hidden", "iterations", "validate_every", "log_every", "checkpoint_every"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name}: expected at least 1, got {getattr(self, name)}")
-        for name in ("batch", "population_batch", "validate_on", "population_on"):
-            value = getattr(self, name)
-            if value is not None and value < 2:
-                raise ValueError(f"{name}: expected at least 2, got {value}; one example alone has no variance")
-        for name in ("learning_rate", "clip", "gamma", "eps"):
-            value = getattr(self, name)
-            if not (value > 0 and math.isfinite(value)):
-                raise ValueError(f"{name}: expected a finite number above 0, got {value}")
-        if not (self.noise >= 0 and math.isfinite(self.noise)):
-            raise ValueError(f"noise: expected a finite number of at least 0, got {self.noise}")
-        if not math.isfinite(self.forget_bias):
-            raise ValueError(f"forget_bias: expected a finite number, got {self.forget_bias}")
-        if self.seed < 0:
-            raise ValueError(f"seed: expected at least 0, got {self.seed}")
-        self._check_model()
+        Numbers are looked at as the run's dtype holds them: 1e300 is infinite in float32.
 
-    def _check_model(self):
-        """Options that only some models have."""
+        Raises
+        ------
+        TypeError, ValueError
+            Naming the option, what it may be, and what it was.
+        """
+        by_name = {f.name: f for f in fields(self)}
+        dtype = _checked(by_name["dtype"], self.dtype, None)
+        return replace(self, **{name: _checked(f, getattr(self, name), dtype) for name, f in by_name.items()})
+
+    def check_together(self):
+        """Raise a ValueError if options do not go together: some are of some models only."""
         default = {f.name: f.default for f in fields(self)}
         is_lstm = self.model.endswith("lstm")
         if self.init == "identity_g" and not is_lstm:
@@ -180,13 +185,18 @@ class TrainConfig(ABC):
             raise ValueError(f"cell_offset: only the plain lstm has this option, got model {self.model!r}")
 
 
-def _check_type(name, value, f):
+def _checked(f, value, dtype):
+    """The value of the option `f` as a plain Python value."""
     if value is None and f.default is None:
-        return
-    kind = f.metadata["kind"]
-    accepted = (int, float) if kind is float else kind
-    if not isinstance(value, accepted) or isinstance(value, bool) != (kind is bool):
-        raise ValueError(f"{name}: expected {kind.__name__}, got {value!r}")
-    choices = f.metadata["choices"]
+        return None
+    kind, choices, bounds = f.metadata["kind"], f.metadata["choices"], f.metadata["bounds"]
+    if kind is float:
+        return check_number(f.name, value, dtype, **bounds)
+    if kind is int and not choices:
+        return check_integer(f.name, value, **bounds)
+    accepted = {bool: bool | np.bool_, int: int | np.integer, str: str}[kind]
+    if not isinstance(value, accepted):
+        raise TypeError(f"{f.name}: expected {kind.__name__}, got {show(value)}; see minibn train --help")
     if choices and value not in choices:
-        raise ValueError(f"{name}: expected one of {', '.join(map(str, choices))}, got {value!r}")
+        raise ValueError(f"{f.name}: expected one of {', '.join(map(str, choices))}, got {value!r}")
+    return kind(value)

@@ -1,10 +1,21 @@
-"""What a person sees while a run goes on: a progress bar on a terminal, a line per validation elsewhere."""
+"""What a person sees while a run goes on: a progress bar on a terminal, a line per validation elsewhere.
 
+Nothing here ever stops a run: where stderr is closed, or its reader has gone, nothing is shown.
+"""
+
+import contextlib
 import sys
 
-__all__ = ["PROGRESS", "Display"]
+__all__ = ["PROGRESS", "Display", "tell"]
 
 PROGRESS = ("auto", "bar", "lines", "none")
+
+
+def tell(text):
+    """A line on stderr."""
+    if sys.stderr is not None:      # closed when the process began
+        with contextlib.suppress(OSError, ValueError):
+            print(text, file=sys.stderr, flush=True)
 
 
 class Display:
@@ -23,32 +34,37 @@ class Display:
     def __init__(self, mode, done, total, title):
         if mode not in PROGRESS:
             raise ValueError(f"progress: expected one of {', '.join(PROGRESS)}, got {mode!r}")
-        if mode == "auto":
+        if sys.stderr is None or getattr(sys.stderr, "closed", False):
+            mode = "none"
+        elif mode == "auto":
             mode = "bar" if sys.stderr.isatty() else "lines"
         self.mode, self.title, self.bar = mode, title, None
         if mode == "bar":
             from tqdm import tqdm
 
-            self.bar = tqdm(total=total, initial=done, desc=title, unit="it", dynamic_ncols=True)
+            with contextlib.suppress(OSError, ValueError):
+                self.bar = tqdm(total=total, initial=done, desc=title, unit="it", dynamic_ncols=True)
 
     def advance(self, steps=1):
         """So many more iterations."""
-        if self.bar is not None:
-            self.bar.update(steps)
+        self._bar("update", steps)
 
     def note(self, text):
         """What is going on, beside the bar."""
-        if self.bar is not None:
-            self.bar.set_postfix_str(text)
+        self._bar("set_postfix_str", text)
 
     def say(self, text):
         """A line that stays."""
-        if self.bar is not None:
-            self.bar.write(f"{self.title}: {text}", file=sys.stderr)
-        elif self.mode == "lines":
-            print(f"{self.title}: {text}", file=sys.stderr, flush=True)
+        if self.mode == "lines":
+            tell(f"{self.title}: {text}")
+        else:
+            self._bar("write", f"{self.title}: {text}", file=sys.stderr)
 
     def close(self):
         """Leave the bar as it is."""
+        self._bar("close")
+
+    def _bar(self, method, *arguments, **options):
         if self.bar is not None:
-            self.bar.close()
+            with contextlib.suppress(OSError, ValueError):
+                getattr(self.bar, method)(*arguments, **options)

@@ -1,17 +1,20 @@
 """Looking at a run afterwards: what its best model does on the validation and the test set."""
 
-import errno
-from pathlib import Path
+import math
+from contextlib import contextmanager
+from functools import cached_property
 
 from minibn.backend import to_device
-from minibn.training.checkpoints import read_checkpoint, write_checkpoint
-from minibn.training.display import Display
-from minibn.training.metrics import MetricsFile
-from minibn.training.runs import BEST, METRICS, load_best, pack_model, pack_statistics
+from minibn.errors import check_integer
+from minibn.training.checkpoints import write_checkpoint
+from minibn.training.display import Display, tell
+from minibn.training.folder import BEST, HeldFolder, InUse, folder_path
+from minibn.training.packing import pack_statistics, reading, scalar
+from minibn.training.runs import load_best, read_run
 from minibn.training.texts import TextConfig
 from minibn.training.validation import Score, estimate_statistics, score
 
-__all__ = ["STATISTICS", "evaluate_run", "evaluate_whole_text", "open_run"]
+__all__ = ["STATISTICS", "evaluate_run", "evaluate_whole_text", "evaluated", "open_run"]
 
 STATISTICS = ("population", "batch", "averaged")
 
@@ -25,7 +28,7 @@ def evaluate_run(folder, statistics="population", batch_size=None, device=None, 
     statistics : {"population", "batch", "averaged"}
         Normalize with the population statistics of each time step, with those of the batch at hand, or with
         the population's averaged over time (the paper's ablation). If the run ended before its population
-        statistics were estimated, they are estimated now and saved with the model.
+        statistics were estimated, they are estimated now and at last saved with the model, if that is possible.
     batch_size : int, optional
         By default that of training for batch statistics, else 1,000.
     device : {"cpu", "cuda"}, optional
@@ -38,17 +41,8 @@ def evaluate_run(folder, statistics="population", batch_size=None, device=None, 
     dict of str to Score
         For the validation set and for what the data set calls its test set; or for each length.
     """
-    best, data, given = _opened(folder, statistics, device)
-    if lengths is None:
-        splits = {data.valid_name: (data.valid, "validation noise"), data.test_name: (data.test, "test noise")}
-    elif isinstance(best.config, TextConfig):
-        splits = {f"{data.test_name}, length {n}": (data.test.with_length(n), "test noise") for n in lengths}
-    else:
-        raise ValueError("lengths: expected a run on text, got one on images, which have one length; leave it out")
-    return {
-        name: score(best.model, best.config, split, purpose, statistics=given, batch_size=batch_size)
-        for name, (split, purpose) in splits.items()
-    }
+    with evaluated(folder, statistics, device) as opened:
+        return opened.splits(batch_size, lengths)
 
 
 def evaluate_whole_text(folder, statistics="population", device=None, piece_steps=None, progress="auto"):
@@ -72,53 +66,98 @@ def evaluate_whole_text(folder, statistics="population", device=None, piece_step
     dict of str to Score
         Of one entry.
     """
-    if statistics == "batch":
-        raise ValueError("statistics: expected population or averaged, got 'batch'; one sequence has no batch")
-    best, data, given = _opened(folder, statistics, device)
-    if not isinstance(best.config, TextConfig):
-        raise ValueError(f"{folder}: expected a run on text, got one on images; leave --whole out")
-    model = best.model.map_params(lambda param: param.astype("float64"))
-    x, y = to_device(data.test.whole(), best.config.device)
-    display = Display(progress, 0, len(x), best.config.title)
-    try:
-        loss, correct = model.totals(x, y, statistics=given, piece_steps=piece_steps, observe=display.advance)
-    finally:
-        display.close()
-    return {f"{data.test_name}, one sequence": Score(float(loss) / y.size, int(correct), y.size)}
+    with evaluated(folder, statistics, device) as opened:
+        return opened.whole_text(piece_steps, progress)
 
 
 def open_run(folder, device=None):
-    """The `Best` of a run; its population statistics are estimated now if the run ended before that."""
-    best = load_best(folder, device)
-    if best.statistics is None:
-        train = best.config.load_data(best.recorded).train
-        best = best._replace(statistics=estimate_statistics(best.model, best.config, train))
-        _save(folder, best)
-    return best
+    """The `Best` of a run; its population statistics are estimated now if the run ended before that, and saved."""
+    with evaluated(folder, "population", device) as opened:
+        opened.given()
+        return opened.best
 
 
-def _opened(folder, statistics, device):
-    """The `Best` of a run, its data, and the statistics to normalize with (None: the batch's own)."""
-    if statistics not in STATISTICS:
-        raise ValueError(f"statistics: expected one of {', '.join(STATISTICS)}, got {statistics!r}")
-    best = load_best(folder, device) if statistics == "batch" else open_run(folder, device)
-    given = None if statistics == "batch" else best.statistics
-    if statistics == "averaged":
-        given = given.averaged_over_time()
-    return best, best.config.load_data(best.recorded), given
+@contextmanager
+def evaluated(folder, statistics="population", device=None):
+    """An `Evaluation`; statistics that had to be estimated are saved at its end, after the results."""
+    opened = Evaluation(folder, statistics, device)
+    yield opened
+    if opened.estimated:
+        _save(opened.folder, opened.best)
+
+
+class Evaluation:
+    """A run's best model and its data; the arguments are those of `evaluate_run`."""
+
+    def __init__(self, folder, statistics, device):
+        if statistics not in STATISTICS:
+            raise ValueError(f"statistics: expected one of {', '.join(STATISTICS)}, got {statistics!r}")
+        self.folder, self.statistics = folder_path(folder), statistics
+        self.best, self.estimated = load_best(folder, device), False
+
+    @cached_property
+    def data(self):
+        """The run's data, read when they are needed: a model that has its statistics can be looked at without."""
+        with reading(self.folder / BEST):
+            return self.best.config.load_data(self.best.recorded)
+
+    def given(self):
+        """The statistics to normalize with; None: the batch's own."""
+        if self.statistics == "batch":
+            return None
+        if self.best.statistics is None:
+            found = estimate_statistics(self.best.model, self.best.config, self.data.train)
+            self.best, self.estimated = self.best._replace(statistics=found), True
+        return self.best.statistics.averaged_over_time() if self.statistics == "averaged" else self.best.statistics
+
+    def splits(self, batch_size=None, lengths=None):
+        """What `evaluate_run` gives."""
+        config, data = self.best.config, self.data
+        if batch_size is not None:
+            batch_size = check_integer("batch_size", batch_size, 2, "one example alone has no variance")
+        if lengths is None:
+            splits = {data.valid_name: (data.valid, "validation noise"), data.test_name: (data.test, "test noise")}
+        elif isinstance(config, TextConfig):
+            splits = {f"{data.test_name}, length {n}": (data.test.with_length(n), "test noise") for n in lengths}
+        else:
+            raise ValueError("lengths: expected a run on text, got one on images, which have one length; leave it out")
+        given = self.given()
+        return {
+            name: score(self.best.model, config, split, purpose, statistics=given, batch_size=batch_size)
+            for name, (split, purpose) in splits.items()
+        }
+
+    def whole_text(self, piece_steps=None, progress="auto"):
+        """What `evaluate_whole_text` gives."""
+        config = self.best.config
+        if self.statistics == "batch":
+            raise ValueError("statistics: expected population or averaged, got 'batch'; one sequence has no batch")
+        if not isinstance(config, TextConfig):
+            raise ValueError(f"{self.folder}: expected a run on text, got one on images; leave --whole out")
+        data = self.data
+        given = self.given()
+        model = self.best.model.map_params(lambda param: param.astype("float64"))
+        x, y = to_device(data.test.whole(), config.device)
+        display = Display(progress, 0, len(x), config.title)
+        try:
+            loss, correct = model.totals(x, y, statistics=given, piece_steps=piece_steps, observe=display.advance)
+        finally:
+            display.close()
+        loss = float(loss) / y.size
+        if not math.isfinite(loss):
+            raise FloatingPointError("the loss of the model on the whole text is not finite; train another one")
+        return {f"{data.test_name}, one sequence": Score(loss, int(correct), y.size)}
 
 
 def _save(folder, best):
-    """Keep the statistics with the model, unless somebody is training it: then its end will do so."""
-    folder = Path(folder)
+    """Keep the statistics with the model, if the folder can be held and written; else say why not."""
     try:
-        lock = MetricsFile(folder / METRICS)
+        with HeldFolder(folder):
+            arrays = read_run(folder).read(BEST)
+            if scalar(arrays, "iteration", "i") == best.iteration:       # else a better one was saved in the meantime
+                write_checkpoint(folder / BEST, arrays | pack_statistics(best.statistics))
+    except InUse:
+        tell(f"{folder / BEST}: the population statistics are not saved; the process that trains here will do so")
     except OSError as error:
-        if error.errno == errno.EBUSY:
-            return
-        raise
-    with lock:
-        if int(read_checkpoint(folder / BEST)["iteration"]) != best.iteration:
-            return  # a better one was saved while we estimated
-        arrays = pack_model(best.config, best.model, best.recorded)
-        write_checkpoint(folder / BEST, {**arrays, "iteration": best.iteration, **pack_statistics(best.statistics)})
+        reason = error.__cause__ or error
+        tell(f"{folder / BEST}: the population statistics are not saved, and will be estimated again ({reason})")

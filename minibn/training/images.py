@@ -51,7 +51,10 @@ class ImageConfig(TrainConfig):
         INITS,
     )
     noise: float | None = option(
-        "standard deviation of the noise on h0; None is 0.1 for a BN model on pixels in order, else 0", None, kind=float
+        "standard deviation of the noise on h0; None is 0.1 for a BN model on pixels in order, else 0",
+        None,
+        kind=float,
+        at_least=0,
     )
     side: int = option("images of 28x28 pixels, or averaged down to 14x14", choices=(28, 14))
     index_map: str = option(
@@ -60,7 +63,9 @@ class ImageConfig(TrainConfig):
         "auto",
         ("auto", "in_order", "permutation", "authors_seed1"),
     )
-    rmsprop_decay: float = option("decay of RMSProp's mean square (the published scripts have 0.5)", 0.9)
+    rmsprop_decay: float = option(
+        "decay of RMSProp's mean square (the published scripts have 0.5)", 0.9, at_least=0, below=1
+    )
 
     def resolved(self):
         changes = {}
@@ -74,10 +79,8 @@ class ImageConfig(TrainConfig):
             changes["noise"] = 0.1 if self.normalized and self.task == "mnist" else 0.0
         return replace(self, **changes)
 
-    def check_values(self):
-        super().check_values()
-        if not 0 <= self.rmsprop_decay < 1:
-            raise ValueError(f"rmsprop_decay: expected a number in [0, 1), got {self.rmsprop_decay}")
+    def check_together(self):
+        super().check_together()
         if (self.task == "mnist") != (self.index_map == "in_order"):
             raise ValueError(
                 f"index_map: {self.index_map!r} does not belong to task {self.task!r}; mnist is in_order, "

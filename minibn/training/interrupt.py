@@ -1,8 +1,9 @@
 """Ctrl-C at a place where nothing is half done."""
 
 import signal
-import sys
 import threading
+
+from minibn.training.display import tell
 
 __all__ = ["DelayedInterrupt", "Interrupted"]
 
@@ -36,4 +37,4 @@ class DelayedInterrupt:
         if self.asked:
             raise KeyboardInterrupt
         self.asked = True
-        print("\nminibn: saving after this iteration; Ctrl-C again stops at once", file=sys.stderr, flush=True)
+        tell("\nminibn: saving after this iteration; Ctrl-C again stops at once")

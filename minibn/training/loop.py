@@ -12,21 +12,21 @@ records, bit for bit. Three habits make that true:
 """
 
 import math
-import sys
 import time
-from dataclasses import fields
-from pathlib import Path
 
 import numpy as np
 
-from minibn.backend import array_module, to_device, to_host
+from minibn.backend import to_device, to_host
 from minibn.optimizers import clip_by_global_norm
-from minibn.training import runs
-from minibn.training.checkpoints import read_checkpoint, write_checkpoint
-from minibn.training.display import Display
+from minibn.training.display import Display, tell
+from minibn.training.folder import METRICS, HeldFolder
 from minibn.training.interrupt import DelayedInterrupt, Interrupted
-from minibn.training.metrics import MetricsFile, read_metrics
+from minibn.training.metrics import read_metrics
+from minibn.training.packing import reading
 from minibn.training.randomness import generator, normal
+from minibn.training.resuming import Resumable, check_same_config, find_run
+from minibn.training.runs import load_best, refuse_existing
+from minibn.training.tasks import make_config
 from minibn.training.validation import estimate_statistics, score
 
 __all__ = ["train"]
@@ -57,48 +57,31 @@ def train(config, folder, resume=False, progress="auto"):
     FileExistsError
         If there is a run in the folder and ``resume`` was not asked for.
     ValueError
-        If the configuration is not that of the run to resume, or a file of it is damaged.
+        If the configuration is not that of the run to resume, or a file of it is missing, damaged, or of another run.
     FloatingPointError
-        If the loss or the gradient is not finite. What was saved before is kept.
+        If a number is not finite: a loss, the gradient, a parameter, a variance of the population. What was saved
+        before is kept.
     OSError
         If something cannot be written. What was saved before is kept.
     Interrupted
         After Ctrl-C, when everything has been saved.
     """
-    folder = Path(folder)
-    resume = resume and (folder / runs.CONFIG).exists()
-    if resume:
-        recorded, made_with = runs.read_config(folder)
-        runs.check_same_config(recorded, config)
-    else:
-        runs.refuse_existing(folder)
-    training = _Training(config, folder)
-    if not resume:
-        runs.start_run(folder, config)
-    with MetricsFile(folder / runs.METRICS) as training.metrics:
-        if resume and recorded != config:
-            runs.write_config(folder, config, made_with)
-        if (folder / runs.LAST).exists():
-            training.restore()
-        training.metrics.cut_back(training.progress.records)
+    config = make_config(**config.to_dict())        # whoever made it: nothing is written before all values are checked
+    with HeldFolder(folder) as held:
+        found = find_run(held.folder) if resume else refuse_existing(held.folder)
+        if found is not None:
+            check_same_config(found.config, config)
+        training = _Training(config, held.folder)
         # Numbers that are not finite are looked for where they matter; NumPy's warnings would only come first.
-        with np.errstate(all="ignore"):
+        with np.errstate(all="ignore"), training.opened(found):
             return training.run(progress)
 
 
-class _Training:
-    """A run in memory."""
+class _Training(Resumable):
+    """A run in memory: what is done with it. How it is saved and taken back, `Resumable` says."""
 
     def __init__(self, config, folder):
-        self.config, self.folder = config, folder
-        self.data = config.load_data()
-        self.model = config.build_model(self.data.recorded)
-        self.optimizer = config.build_optimizer(self.model)
-        self.progress = runs.Progress()
-        self.metrics = None
-        # Sums of loss and gradient norm, and their number, since the last training record. They live on
-        # the device, so that no iteration waits for it.
-        self.sums = to_device(np.zeros(3), config.device)
+        super().__init__(config, folder)
         self.epoch, self.batches = None, None
         self.epoch_length = self.data.train.batches_per_epoch(config.batch)
 
@@ -107,12 +90,8 @@ class _Training:
     def run(self, progress):
         config, now = self.config, self.progress
         if now.finished:
-            final = read_metrics(self.folder / runs.METRICS)[-1]
-            print(
-                f"{config.title}: this run is finished; --iterations above {config.iterations} continues it",
-                file=sys.stderr,
-            )
-            return final
+            tell(f"{config.title}: this run is finished; --iterations above {config.iterations} continues it")
+            return self.final_record()
         self.started = time.perf_counter() - now.seconds
         self.display = Display(progress, now.iteration, config.iterations, config.title)
         try:
@@ -122,12 +101,24 @@ class _Training:
                 while now.iteration < config.iterations:
                     self.iterate()
                     self.display.advance()
-                    self.keep_books(interrupt.asked)
-                    if interrupt.asked:
+                    stopping = interrupt.asked      # once: if Ctrl-C comes in the meantime, the next iteration is saved
+                    self.keep_books(stopping)
+                    if stopping:
                         raise Interrupted(f"saved iteration {now.iteration} in {self.folder}")
             return self.finish()
         finally:
             self.display.close()
+
+    def final_record(self):
+        """The last record of a finished run, once it is found to be whole."""
+        path = self.folder / METRICS
+        measures = self.config.measures(self.progress.best())
+        with reading(path, "its last record is damaged"):
+            final = read_metrics(path)[-1]
+            numbers = [final["best_iteration"], *(final[f"test_{name}"] for name in measures)]
+            if final["kind"] != "final" or not all(isinstance(value, int | float) for value in numbers):
+                raise ValueError(f"it is of kind {final['kind']}")
+        return final
 
     def iterate(self):
         """One minibatch: gradients, clipping, a step."""
@@ -181,26 +172,19 @@ class _Training:
             self.diverged(what)
         return loss / count, norm / count
 
-    def diverged(self, what):
-        """Stop before anything is saved."""
-        config, now = self.config, self.progress
-        saved = int(read_checkpoint(self.folder / runs.LAST)["progress/iteration"])
-        remedy = "use another learning rate or seed"
-        if config.normalized and config.task == "mnist" and config.noise == 0:
-            remedy = "on pixels in order a BN model needs noise on h0 (0.1)"
-        raise FloatingPointError(
-            f"{what} is not finite at iteration {now.iteration} or shortly before; training stopped. "
-            f"The last good checkpoint is {self.folder / runs.LAST}, iteration {saved}; {remedy} in a new run"
-        )
+    def score(self, model, split, purpose, what, statistics=None):
+        """The `Score` of a model on a split; a loss that is not finite stops training."""
+        try:
+            return score(model, self.config, split, purpose, statistics=statistics)
+        except FloatingPointError:
+            self.diverged(what)
 
     def validate(self):
         """Score with batch statistics on the validation set; the model with the fewest errors so far is kept."""
         config, now = self.config, self.progress
         self.display.note("validating")
         valid = self.data.valid.subset(config.validate_on, generator(config.seed, "validation subset"))
-        result = score(self.model, config, valid, "validation noise")
-        if not math.isfinite(result.loss):
-            self.diverged("the loss on the validation set")
+        result = self.score(self.model, valid, "validation noise", "the loss on the validation set")
         measures = config.measures(result)
         best = result.correct > now.best_correct
         if best:
@@ -221,19 +205,20 @@ class _Training:
     def finish(self):
         """Population statistics of the best model, and its test results."""
         config, now = self.config, self.progress
-        best = runs.load_best(self.folder)
+        best = load_best(self.folder)
         if best.iteration != now.best_iteration:
-            raise ValueError(
-                f"{self.folder / runs.BEST}: expected the model of iteration {now.best_iteration}, got that of "
-                f"iteration {best.iteration}; it was exchanged or restored, so train again in a new folder"
-            )
+            self.exchanged(best.iteration)
         self.display.note("population statistics")
-        statistics = estimate_statistics(best.model, config, self.data.train)
+        try:
+            statistics = estimate_statistics(best.model, config, self.data.train)
+        except FloatingPointError:
+            self.diverged("a variance of the population")
         self.save_best(best.model, statistics)
         self.display.note("testing")
         test = self.data.test
-        population = score(best.model, config, test, "test noise", statistics=statistics)
-        batch = score(best.model, config, test, "test noise") if config.normalized else population
+        what = f"the loss on the {self.data.test_name}"
+        population = self.score(best.model, test, "test noise", what, statistics)
+        batch = self.score(best.model, test, "test noise", what) if config.normalized else population
         final = {
             "iteration": now.iteration,
             "best_iteration": now.best_iteration,
@@ -252,49 +237,6 @@ class _Training:
         )
         return {"kind": "final", **final, "seconds": self.seconds()}
 
-    # ------------------------------------------------------------------ saving and restoring
-
     def seconds(self):
         """Time spent on this run, in all its sittings."""
         return round(time.perf_counter() - self.started, 3)
-
-    def save(self):
-        """Write ``last.npz``: nothing that is not finite, and counting no record that could still be lost."""
-        now = self.progress
-        now.records, now.seconds = self.metrics.records, self.seconds()
-        arrays = runs.pack_model(self.config, self.model, self.data.recorded)
-        arrays |= {f"optimizer/{name}": array for name, array in to_host(self.optimizer.state_arrays()).items()}
-        if not all(np.isfinite(array).all() for array in arrays.values() if isinstance(array, np.ndarray)):
-            self.diverged("a parameter")
-        arrays |= {f"progress/{f.name}": np.asarray(getattr(now, f.name)) for f in fields(now)}
-        arrays["progress/sums"] = to_host(self.sums)
-        self.metrics.sync()
-        write_checkpoint(self.folder / runs.LAST, arrays)
-
-    def save_best(self, model, statistics):
-        """Write ``best.npz``."""
-        arrays = runs.pack_model(self.config, model, self.data.recorded)
-        arrays["iteration"] = np.asarray(self.progress.best_iteration)
-        arrays |= runs.pack_statistics(statistics)
-        write_checkpoint(self.folder / runs.BEST, arrays)
-
-    def restore(self):
-        """Take everything back from ``last.npz``."""
-        path = self.folder / runs.LAST
-        arrays = read_checkpoint(path)
-        runs.check_same_config(runs.config_of(path, arrays), self.config)
-        # First the data, which may be others now: another text could have another alphabet, another NumPy may draw
-        # another permutation.
-        recorded = runs.recorded_data(path, arrays)
-        if any(not np.array_equal(self.data.recorded[name], value) for name, value in recorded.items()):
-            self.data = self.config.load_data(recorded)
-        runs.unpack_model(path, arrays, self.model)
-        kept = {name.removeprefix("optimizer/"): a for name, a in arrays.items() if name.startswith("optimizer/")}
-        self.optimizer.load_state_arrays(kept)
-        now = self.progress
-        for f in fields(now):
-            setattr(now, f.name, arrays[f"progress/{f.name}"].item())
-        self.sums[:] = array_module(self.sums).asarray(arrays["progress/sums"])
-        if now.finished and now.iteration < self.config.iterations:
-            now.finished = 0
-            now.records -= 1  # the final record: there will be another

@@ -5,34 +5,33 @@ Fields that depend on the clock begin with ``seconds``; all others are the same 
 
 import errno
 import json
+import math
 import os
 from pathlib import Path
 
-__all__ = ["MetricsFile", "read_metrics", "without_clock"]
+from minibn.errors import show
+from minibn.training.checkpoints import RESTORE, cannot_write
+
+__all__ = ["MetricsFile", "kept_bytes", "parse_object", "read_metrics", "without_clock"]
+
+INTACT = "the last checkpoint is intact"
 
 
 class MetricsFile:
-    """The metrics of a run, open for appending by this process alone.
+    """The metrics of a run, open for appending. Who writes to it holds the folder (`minibn.training.folder`).
 
     Parameters
     ----------
     path : path-like
-
-    Raises
-    ------
-    OSError
-        If another process is training in the same folder.
     """
 
     def __init__(self, path):
         self.path = Path(path)
         # Unbuffered: a record is with the operating system as soon as it is written, whatever happens to us.
-        self._file = open(self.path, "ab", buffering=0)
         try:
-            self._lock()
-        except OSError:
-            self._file.close()
-            raise
+            self._file = open(self.path, "ab", buffering=0)
+        except OSError as error:
+            raise cannot_write(self.path, error, INTACT) from error
         self.records = 0
 
     def cut_back(self, keep):
@@ -41,15 +40,9 @@ class MetricsFile:
         Raises
         ------
         ValueError
-            If there are fewer complete records.
+            If there are fewer complete records, or one of them is damaged.
         """
-        complete = _complete_lines(self.path)
-        if len(complete) < keep:
-            raise ValueError(
-                f"{self.path}: expected at least the {keep} records of the checkpoint, got {len(complete)}; "
-                "restore it from a copy, or train again in a new folder"
-            )
-        self._file.truncate(sum(map(len, complete[:keep])))
+        self._file.truncate(kept_bytes(self.path, keep))
         self.records = keep
 
     def write(self, kind, **values):
@@ -60,31 +53,15 @@ class MetricsFile:
             if written != len(line):
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         except OSError as error:
-            reason = "the disk is full" if error.errno == errno.ENOSPC else error.strerror
-            raise OSError(
-                error.errno,
-                f"cannot write: {reason}; the last checkpoint is intact; make room and use --resume",
-                str(self.path),
-            ) from error
+            raise cannot_write(self.path, error, INTACT) from error
         self.records += 1
 
     def sync(self):
         """Force the records to the disk, so that no checkpoint can outlive the records it counts."""
-        os.fsync(self._file.fileno())
-
-    def _lock(self):
-        """Held until this process ends, however it ends."""
         try:
-            import fcntl
-        except ImportError:  # Windows
-            return
-        try:
-            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            text = "another process is training in this folder; wait for it, or name another with --run"
-            raise OSError(errno.EBUSY, text, str(self.path.parent)) from None
-        except OSError:
-            pass  # a file system without locks: then the user has to take care
+            os.fsync(self._file.fileno())
+        except OSError as error:
+            raise cannot_write(self.path, error, INTACT) from error
 
     def close(self):
         """Close the file."""
@@ -98,12 +75,71 @@ class MetricsFile:
 
 
 def read_metrics(path):
-    """The records of a ``metrics.jsonl``, as a list of dicts; a torn last line is left out."""
-    return [json.loads(line) for line in _complete_lines(path)]
+    """The records of a ``metrics.jsonl``, as a list of dicts; a torn last line is left out.
+
+    Raises
+    ------
+    ValueError
+        Naming the file and the line that is no record.
+    """
+    return [_record(path, number, line) for number, line in enumerate(_complete_lines(path), start=1)]
+
+
+def kept_bytes(path, keep):
+    """How long the first `keep` records of the file at `path` are, each of them read and found to be one.
+
+    Raises
+    ------
+    ValueError
+        If there are fewer, or one of them is damaged.
+    """
+    lines = _complete_lines(path) if keep or Path(path).exists() else []
+    if len(lines) < keep:
+        raise ValueError(f"{path}: expected at least the {keep} records of the checkpoint, got {len(lines)}; {RESTORE}")
+    for number, line in enumerate(lines[:keep], start=1):
+        _record(path, number, line)
+    return sum(len(line) + 1 for line in lines[:keep])
+
+
+def parse_object(text):
+    """The JSON object in some bytes, as a dict.
+
+    Raises
+    ------
+    ValueError
+        If it is not UTF-8, not JSON, no object, nested too deeply, or holds a number that is not finite.
+    """
+    try:
+        found = json.loads(text.decode("utf-8"), parse_constant=_finite, parse_float=_finite)
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
+    if not isinstance(found, dict):
+        raise ValueError(f"expected a JSON object, got {show(found)}")
+    return found
+
+
+def _finite(text):
+    if not math.isfinite(number := float(text)):
+        raise ValueError(f"expected finite numbers, got {show(text)}")
+    return number
+
+
+def _record(path, number, line):
+    try:
+        record = parse_object(line)
+        if not isinstance(record.get("kind"), str) or not isinstance(record.get("iteration"), int):
+            raise ValueError("it has no kind, or no iteration")
+    except ValueError as error:
+        raise ValueError(f"{path}, line {number}: damaged, not a record of a run ({error}); {RESTORE}") from error
+    return record
 
 
 def _complete_lines(path):
-    return [line for line in Path(path).read_bytes().splitlines(keepends=True) if line.endswith(b"\n")]
+    """The lines of the file, without their ends; what follows the last end is half a line, and left out."""
+    try:
+        return Path(path).read_bytes().split(b"\n")[:-1]
+    except FileNotFoundError:
+        raise FileNotFoundError(errno.ENOENT, f"the records of the run are missing; {RESTORE}", str(path)) from None
 
 
 def without_clock(records):

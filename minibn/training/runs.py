@@ -1,39 +1,60 @@
 """A run is a folder: its settings, metrics, last checkpoint and best model. Opening, checking, loading it.
 
-``config.json``    the settings, and what the run was made with
+``config.json``    the settings, what the run was made with, and what its checkpoints must agree with
 ``metrics.jsonl``  one record per line
 ``last.npz``       everything needed to go on: parameters, optimizer, progress
 ``best.npz``       the parameters with the lowest validation error; in the end also the population statistics
+
+The files of a run show that they belong together: every checkpoint is compared with ``config.json`` when it is read,
+its settings without `iterations`, its record of the data, and a token drawn at random when the run was started.
+A folder without tokens was made by an older version: there the settings alone are compared.
 """
 
+import errno
 import json
-from dataclasses import dataclass, fields, replace
+import secrets
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import NamedTuple
 
-import numpy as np
-
-from minibn.backend import array_module, to_device, to_host
 from minibn.statistics import PopulationStatistics
-from minibn.training.checkpoints import read_checkpoint, write_atomically
+from minibn.training.checkpoints import RESTORE, checksum, read_checkpoint, write_atomically
 from minibn.training.config import TrainConfig
+from minibn.training.folder import BEST, CONFIG, LAST, METRICS, folder_path
+from minibn.training.metrics import parse_object
+from minibn.training.packing import (
+    Progress,
+    config_of,
+    pack_model,
+    pack_statistics,
+    reading,
+    recorded_data,
+    scalar,
+    settings_of,
+    token_of,
+    unpack_model,
+    unpack_statistics,
+)
 from minibn.training.provenance import made_with
 from minibn.training.tasks import make_config
-from minibn.training.validation import Score
 
 __all__ = [
+    "BEST",
+    "CONFIG",
+    "LAST",
+    "METRICS",
+    "Run",
     "TrainedModel",
-    "check_same_config",
     "load",
     "load_best",
     "pack_model",
+    "pack_statistics",
     "read_config",
+    "read_run",
+    "refuse_existing",
     "start_run",
     "unpack_model",
 ]
-
-CONFIG, METRICS, LAST, BEST = "config.json", "metrics.jsonl", "last.npz", "best.npz"
-OLDER = {"engine": "equations"}     # what runs did whose configuration does not say, having been made before it could
 
 
 class TrainedModel(NamedTuple):
@@ -41,24 +62,6 @@ class TrainedModel(NamedTuple):
 
     model: object
     statistics: PopulationStatistics | None
-
-
-@dataclass
-class Progress:
-    """How far a run is; part of every ``last.npz``."""
-
-    iteration: int = 0
-    best_loss: float = 0.0
-    best_correct: int = -1
-    best_predictions: int = 1
-    best_iteration: int = 0
-    records: int = 0
-    finished: int = 0
-    seconds: float = 0.0
-
-    def best(self):
-        """The best validation so far, as a `Score`."""
-        return Score(self.best_loss, self.best_correct, self.best_predictions)
 
 
 class Best(NamedTuple):
@@ -69,6 +72,49 @@ class Best(NamedTuple):
     statistics: PopulationStatistics | None
     recorded: dict
     iteration: int
+
+
+@dataclass(frozen=True)
+class Run:
+    """What ``config.json`` says of a run."""
+
+    folder: Path
+    config: TrainConfig
+    made_with: dict
+    token: str | None
+    data: str | None    # SHA-256 of what is recorded of the data
+
+    def write(self):
+        """Write ``config.json``, all or nothing."""
+        said = {"config": self.config.to_dict(), "made_with": self.made_with, "data": self.data, "token": self.token}
+        text = json.dumps({name: value for name, value in said.items() if value is not None}, indent=2) + "\n"
+        write_atomically(self.folder / CONFIG, text.encode())
+
+    def read(self, name):
+        """The arrays of one of the run's checkpoints, which has shown that it is this run's.
+
+        Raises
+        ------
+        FileNotFoundError, ValueError
+            If it is missing, damaged, or of another run.
+        """
+        path = self.folder / name
+        arrays = read_checkpoint(path)
+        with reading(path):
+            config, token, data = config_of(arrays), token_of(arrays), checksum(recorded_data(arrays))
+        for f in fields(self.config):
+            ours, its = getattr(self.config, f.name), getattr(config, f.name, None)
+            if f.name != "iterations" and ours != its:
+                self._refuse(path, f"{f.name}: expected the run's {ours!r}, got {its!r}")
+        if self.data is not None and data != self.data:
+            self._refuse(path, "it was trained on other data")
+        if token != self.token:
+            self._refuse(path, f"its token is {token}, not {self.token}")
+        return arrays
+
+    def _refuse(self, path, difference):
+        raise ValueError(f"{path}: belongs to another run than {self.folder / CONFIG} ({difference}); "
+                         f"put the file of this run back, or train again in a new folder")
 
 
 def load(folder, device=None):
@@ -88,7 +134,7 @@ def load(folder, device=None):
     Raises
     ------
     FileNotFoundError, ValueError
-        If there is no such run, it has no best model yet, or its file is damaged.
+        If there is no such run, it has no best model yet, or a file is damaged or of another run.
     """
     best = load_best(folder, device)
     return TrainedModel(best.model, best.statistics)
@@ -96,36 +142,50 @@ def load(folder, device=None):
 
 def load_best(folder, device=None):
     """Everything in a run's ``best.npz``, as a `Best`."""
-    folder = Path(folder)
-    read_config(folder)  # a folder that is no run says so
-    path = folder / BEST
+    run = read_run(folder)
+    path = run.folder / BEST
     if not path.exists():
-        raise FileNotFoundError(2, "this run has no best model yet; go on with --resume", str(path))
-    arrays = read_checkpoint(path)
-    config = config_of(path, arrays)
-    if device is not None:
-        config = make_config(**{**config.to_dict(), "device": device})
-    recorded = recorded_data(path, arrays)
-    model = config.build_model(recorded)
+        text = "this run has no best model yet; go on with --resume"
+        if (run.folder / LAST).exists() and Progress.unpack(run.read(LAST)).best_iteration:
+            text = f"the best model of this run is missing; {RESTORE}"
+        raise FileNotFoundError(errno.ENOENT, text, str(path))
+    arrays = run.read(BEST)
+    config = run.config if device is None else make_config(**{**run.config.to_dict(), "device": device})
+    recorded = recorded_data(arrays)
+    with reading(path):
+        model = config.build_model(recorded)
     unpack_model(path, arrays, model)
-    statistics = None
-    if arrays["statistics_estimated"]:
-        statistics = to_device(PopulationStatistics.from_arrays(_under("statistics/", arrays)), config.device)
-    return Best(config, model, statistics, recorded, int(arrays["iteration"]))
+    with reading(path):
+        statistics = unpack_statistics(arrays, model, config.device)
+        return Best(config, model, statistics, recorded, scalar(arrays, "iteration", "i"))
 
 
-def start_run(folder, config):
-    """Make the folder of a new run and write its ``config.json``.
+def start_run(folder, config, recorded=None):
+    """Make the folder of a new run, with a token of its own, and write its ``config.json``.
+
+    Parameters
+    ----------
+    folder : path-like
+    config : TrainConfig
+    recorded : dict of str to ndarray, optional
+        What is recorded of the data.
+
+    Returns
+    -------
+    Run
 
     Raises
     ------
     FileExistsError
         If there is a run in it already.
     """
-    folder = Path(folder)
+    folder = folder_path(folder)
     refuse_existing(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    write_config(folder, config, made_with(config))
+    data = None if recorded is None else checksum(recorded)
+    run = Run(folder, config, made_with(config), secrets.token_hex(16), data)
+    run.write()
+    return run
 
 
 def refuse_existing(folder):
@@ -133,16 +193,10 @@ def refuse_existing(folder):
     for name in (CONFIG, METRICS, LAST, BEST):
         if (Path(folder) / name).exists():
             raise FileExistsError(
-                17,
+                errno.EEXIST,
                 "there is a run here already; continue it with --resume, or name another folder with --run",
                 str(folder),
             )
-
-
-def write_config(folder, config, made_with):
-    """Write ``config.json``, all or nothing."""
-    text = json.dumps({"config": config.to_dict(), "made_with": made_with}, indent=2) + "\n"
-    write_atomically(Path(folder) / CONFIG, text.encode())
 
 
 def read_config(folder):
@@ -153,116 +207,35 @@ def read_config(folder):
     config : TrainConfig
     made_with : dict
     """
-    path = Path(folder) / CONFIG
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (FileNotFoundError, NotADirectoryError):
-        raise FileNotFoundError(
-            2, f"no run here (it has no {CONFIG}); runs are made by `minibn train`", str(folder)
-        ) from None
-    try:
-        content = json.loads(text)
-        return make_config(**{**OLDER, **content["config"]}), content["made_with"]
-    except (ValueError, KeyError, TypeError) as error:
-        raise ValueError(
-            f"{path}: damaged, or of another version of minibn ({error}); train again in a new folder"
-        ) from error
+    run = read_run(folder)
+    return run.config, run.made_with
 
 
-def check_same_config(recorded, asked):
-    """Refuse to resume with other settings. More iterations are allowed: they continue a finished run.
+def read_run(folder):
+    """The `Run` in a folder.
 
     Raises
     ------
-    ValueError
-        Naming the first option that differs.
+    FileNotFoundError, ValueError
+        If there is none, or its ``config.json`` is missing or damaged.
     """
-    for f in fields(recorded):
-        before, now = getattr(recorded, f.name), getattr(asked, f.name, None)
-        if before == now or (f.name == "iterations" and now > before):
-            continue
-        what = "at least the run's" if f.name == "iterations" else "the run's"
-        raise ValueError(
-            f"{f.name}: expected {what} {before!r} with --resume, got {now!r}; leave the option out, or "
-            "start another run with --run"
-        )
-
-
-def resumed_config(folder, **options):
-    """The settings to resume a run with: its own, unless it is given more iterations.
-
-    Parameters
-    ----------
-    folder : path-like
-    **options
-        What the user asked for explicitly; it must agree with the run.
-    """
-    recorded, _ = read_config(folder)
-    # First the task alone: other tasks have other options.
-    check_same_config(recorded, replace(recorded, task=options.get("task", recorded.task)))
-    asked = replace(recorded, **options).resolved()
-    check_same_config(recorded, asked)
-    return make_config(**asked.to_dict())
-
-
-def pack_model(config, model, recorded):
-    """What every checkpoint begins with: the parameters, the settings, and what is recorded of the data."""
-    params = to_host(dict(model.params))
-    return {
-        **{f"params/{name}": array for name, array in params.items()},
-        **{f"data/{name}": value for name, value in recorded.items()},
-        "config": json.dumps(config.to_dict()),
-    }
-
-
-def recorded_data(path, arrays):
-    """What a checkpoint says of the data: without it nobody knows what the model was trained on."""
-    recorded = _under("data/", arrays)
-    if not recorded:
-        raise ValueError(
-            f"{path}: not a checkpoint of this version of minibn (it does not say what data it was trained on); "
-            "train again in a new folder"
-        )
-    return recorded
-
-
-def pack_statistics(statistics):
-    """What ``best.npz`` says about the population statistics, which may not be estimated yet (None)."""
-    arrays = {} if statistics is None else to_host(statistics).to_arrays()
-    return {
-        "statistics_estimated": np.asarray(statistics is not None),
-        **{f"statistics/{name}": array for name, array in arrays.items()},
-    }
-
-
-def unpack_model(path, arrays, model):
-    """Copy a checkpoint's parameters into a model, after checking that they are that model's."""
-    saved = _under("params/", arrays)
-    for name in sorted(set(saved) | set(model.params)):
-        if name not in saved or name not in model.params:
-            where = "the model" if name in model.params else "the checkpoint"
-            raise ValueError(f"{path}: a checkpoint of another model: parameter {name!r} is only in {where}; {OTHER}")
-        param = model.params[name]
-        if saved[name].shape != param.shape or saved[name].dtype != param.dtype:
-            raise ValueError(
-                f"{path}: a checkpoint of another model: {name} is {saved[name].dtype} {saved[name].shape} "
-                f"in it, but {param.dtype} {param.shape} in the model; {OTHER}"
-            )
-        param[...] = array_module(param).asarray(saved[name])
-
-
-OTHER = "give the folder that this checkpoint was made in"
-
-
-def config_of(path, arrays):
-    """The settings inside a checkpoint."""
+    folder = folder_path(folder)
+    path = folder / CONFIG
     try:
-        return make_config(**{**OLDER, **json.loads(str(arrays["config"]))})
-    except (KeyError, ValueError, TypeError) as error:
-        raise ValueError(
-            f"{path}: not a checkpoint of this version of minibn ({error}); train again in a new folder"
-        ) from error
-
-
-def _under(prefix, arrays):
-    return {name.removeprefix(prefix): array for name, array in arrays.items() if name.startswith(prefix)}
+        text = path.read_bytes()
+    except (FileNotFoundError, NotADirectoryError):
+        here = [name for name in (LAST, BEST, METRICS) if (folder / name).exists()]
+        remedy = "runs are made by `minibn train`"
+        if here:
+            remedy = f"{', '.join(here)} {'is' if len(here) == 1 else 'are'} here, so restore it from a copy"
+        if LAST in here:
+            remedy += f", or from {LAST} with `minibn train TASK --run {folder} --resume`"
+        raise FileNotFoundError(errno.ENOENT, f"no run here (it has no {CONFIG}); {remedy}", str(folder)) from None
+    except OSError as error:
+        raise OSError(error.errno, f"cannot read: {error.strerror or error}", str(path)) from error
+    with reading(path, "damaged, or of another version of minibn"):
+        said = parse_object(text)
+        for name, kind in (("config", dict), ("made_with", dict), ("token", str | None), ("data", str | None)):
+            if not isinstance(said.setdefault(name, None), kind):
+                raise ValueError(f"{name} is missing, or something else")
+        return Run(folder, settings_of(said["config"]), said["made_with"], said["token"], said["data"])

@@ -4,10 +4,15 @@ import numpy as np
 
 from minibn.backend import to_device
 from minibn.data import Vocabulary
+from minibn.errors import check_integer, check_number
 from minibn.training.evaluation import open_run
+from minibn.training.folder import BEST, folder_path
+from minibn.training.packing import reading, scalar
 from minibn.training.texts import TextConfig
 
 __all__ = ["sample_text"]
+
+MOST_SYMBOLS = 10_000_000       # some hours of writing
 
 
 def sample_text(run, prompt="the ", length=500, temperature=1.0, seed=1):
@@ -37,10 +42,22 @@ def sample_text(run, prompt="the ", length=500, temperature=1.0, seed=1):
         A run on images; an empty prompt or one with characters that the vocabulary has not; a temperature or a
         length that is not above 0.
     """
+    length = check_integer("length", length, 1)
+    if length > MOST_SYMBOLS:
+        raise ValueError(f"length: expected at most {MOST_SYMBOLS}, got {length}; write several texts")
+    temperature = check_number("temperature", temperature, above=0, remedy="1.0 draws what the model predicts")
+    seed = check_integer("seed", seed)
+    if not isinstance(prompt, str):
+        raise TypeError(f"prompt: expected a text, got {type(prompt).__name__}; pass at least one character")
     best = open_run(run)
     if not isinstance(best.config, TextConfig):
         raise ValueError(f"{run}: expected a run on text, got one on images; train ptb, text8 or stdlib")
-    vocabulary = Vocabulary(str(best.recorded["symbols"]))
+    with reading(folder_path(run) / BEST):
+        vocabulary = Vocabulary(scalar(best.recorded, "symbols", "U"))
+    place = next((place for place, symbol in enumerate(prompt) if symbol not in vocabulary.symbols), None)
+    if place is not None:
+        raise ValueError(f"prompt: expected only the symbols {vocabulary.symbols!r}, found {prompt[place]!r} at "
+                         f"position {place}; take it out")
     codes = to_device(vocabulary.encode(prompt), best.config.device)
     written = best.model.sample(codes, length, temperature, rng=np.random.default_rng(seed), statistics=best.statistics)
     return prompt + vocabulary.decode(written)

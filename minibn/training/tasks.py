@@ -37,7 +37,7 @@ def make_config(preset="paper", task="pmnist", **options):
 
     Raises
     ------
-    ValueError
+    TypeError, ValueError
         Naming the option, what it may be, and what it was.
     """
     if task not in CONFIGS:
@@ -49,7 +49,6 @@ def make_config(preset="paper", task="pmnist", **options):
         if name not in known:
             raise ValueError(f"{name}: no such option for {task}; expected one of {', '.join(known)}")
     config = CONFIGS[task](**{**PRESETS[task][preset], **options, "preset": preset, "task": task})
-    config.check_types()
-    config = config.resolved()
-    config.check_values()
+    config = config.checked().resolved()
+    config.check_together()
     return config

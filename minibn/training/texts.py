@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, replace
 
-from minibn.data import load_ptb, load_stdlib, load_text8, text8_part
+from minibn.data import DataError, load_ptb, load_stdlib, load_text8, text8_part
 from minibn.models import LanguageModel
 from minibn.optimizers import Adam
 from minibn.training.config import INITS, TrainConfig, option
@@ -66,8 +66,12 @@ class TextConfig(TrainConfig):
         kind=str,
     )
     init: str = option("initial W_h: auto is orthogonal", "auto", INITS)
-    noise: float | None = option("standard deviation of the noise on h0; None is 0", None, kind=float)
-    length: int = option("characters in a segment; all but the first are predicted")
+    noise: float | None = option("standard deviation of the noise on h0; None is 0", None, kind=float, at_least=0)
+    length: int = option(
+        "characters in a segment; all but the first are predicted",
+        at_least=2,
+        remedy="the first character is not predicted",
+    )
 
     @property
     def title(self):
@@ -83,12 +87,10 @@ class TextConfig(TrainConfig):
             changes["noise"] = 0.0
         return replace(self, **changes)
 
-    def check_values(self):
-        super().check_values()
+    def check_together(self):
+        super().check_together()
         if self.data not in DATA[self.task]:
             raise ValueError(f"data: expected one of {', '.join(DATA[self.task])} for {self.task}, got {self.data!r}")
-        if self.length < 2:
-            raise ValueError(f"length: expected at least 2, got {self.length}; the first character is not predicted")
 
     def load_data(self, recorded=None):
         """The text as a `minibn.data.Corpus`; its symbols and its SHA-256 are what is recorded."""
@@ -99,7 +101,7 @@ class TextConfig(TrainConfig):
         else:
             corpus = load_stdlib(self.length)
         if recorded and str(recorded["text_sha256"]) != corpus.recorded["text_sha256"]:
-            raise ValueError(
+            raise DataError(
                 f"{corpus.title}: the run was made on another text, SHA-256 {recorded['text_sha256']}, this one has "
                 f"{corpus.recorded['text_sha256']}; it differs between versions of Python, so use the run's"
             )

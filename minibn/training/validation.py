@@ -3,6 +3,8 @@
 import math
 from typing import NamedTuple
 
+import numpy as np
+
 from minibn.backend import array_module, to_device, to_host
 from minibn.statistics import PopulationStatistics
 from minibn.training.population import estimate_population_statistics
@@ -55,6 +57,11 @@ def score(model, config, split, purpose, statistics=None, batch_size=None):
     Returns
     -------
     Score
+
+    Raises
+    ------
+    FloatingPointError
+        If the loss is not finite.
     """
     if batch_size is None:
         batch_size = config.batch if statistics is None else POPULATION_TEST_BATCH
@@ -66,10 +73,13 @@ def score(model, config, split, purpose, statistics=None, batch_size=None):
         piece = None if noise is None else to_device(noise[start : start + N], config.device)
         start += N
         predictions += y.size
-        sums = model.totals(x, y, statistics=statistics, initial_noise=piece)
+        with np.errstate(all="ignore"):  # whether they are finite, the loss says
+            sums = model.totals(x, y, statistics=statistics, initial_noise=piece)
         sums = array_module(x).stack(sums)
         total = sums if total is None else total + sums  # stays on the device until the last batch
     loss, correct = to_host(total).tolist()
+    if not math.isfinite(loss):
+        raise FloatingPointError(f"the loss of the model is not finite ({purpose.split()[0]} set); train another one")
     return Score(loss / predictions, int(correct), predictions)
 
 
@@ -82,6 +92,11 @@ def estimate_statistics(model, config, split):
     -------
     PopulationStatistics
         Empty for a model without batch normalization.
+
+    Raises
+    ------
+    FloatingPointError
+        If one of them is not finite.
     """
     if not config.normalized:
         return PopulationStatistics()
@@ -94,4 +109,9 @@ def estimate_statistics(model, config, split):
     split = split.subset(config.population_on, generator(config.seed, "population subset"))
     batches = split.batches(config.population_batch, dtype=config.dtype)
     on_device = (to_device(batch, config.device) for batch in batches)
-    return estimate_population_statistics(model, on_device, draw_noise=draw_noise)
+    with np.errstate(all="ignore"):
+        found = estimate_population_statistics(model, on_device, draw_noise=draw_noise)
+    for term, statistics in found.items():
+        if not all(np.isfinite(to_host(values)).all() for values in statistics):
+            raise FloatingPointError(f"the population statistics of {term!r} are not finite; train another model")
+    return found
