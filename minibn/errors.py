@@ -109,10 +109,10 @@ def show(value):
 def check_integer(name, value, at_least=0, remedy="pass a whole number"):
     """An integer that an array can count to, as a Python int. A bool is none; a NumPy integer could overflow."""
     if isinstance(value, bool) or not isinstance(value, int | np.integer):
-        raise TypeError(f"{name}: expected an integer >= {at_least}, got {show(value)}; {remedy}")
+        raise TypeError(f"{name}: expected an integer, got {show(value)}; {remedy}")
     if not at_least <= value <= LARGEST_INTEGER:
-        bound = f">= {at_least}" if value < at_least else f"<= {LARGEST_INTEGER}"
-        raise ValueError(f"{name}: expected an integer {bound}, got {show(value)}; {remedy}")
+        bound = f"at least {at_least}" if value < at_least else f"at most {LARGEST_INTEGER}"
+        raise ValueError(f"{name}: expected {bound}, got {show(value)}; {remedy}")
     return int(value)
 
 

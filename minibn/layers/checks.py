@@ -100,7 +100,7 @@ def check_statistics(layer, statistics, N):
 
 def check_first_step(first_step):
     """The time step of x[0], as a Python int: a NumPy integer could overflow."""
-    return check_integer("first_step", first_step, remedy="steps count from 0")
+    return check_integer("first_step", first_step, remedy="steps are integers >= 0")
 
 
 def _check_term(layer, term, statistics):

@@ -164,12 +164,15 @@ class TrainConfig(ABC):
 
         Raises
         ------
-        TypeError, ValueError
+        ValueError
             Naming the option, what it may be, and what it was.
         """
         by_name = {f.name: f for f in fields(self)}
-        dtype = _checked(by_name["dtype"], self.dtype, None)
-        return replace(self, **{name: _checked(f, getattr(self, name), dtype) for name, f in by_name.items()})
+        try:
+            dtype = _checked(by_name["dtype"], self.dtype, None)
+            return replace(self, **{name: _checked(f, getattr(self, name), dtype) for name, f in by_name.items()})
+        except TypeError as error:      # the value of an option, whatever is wrong with it
+            raise ValueError(str(error)) from None
 
     def check_together(self):
         """Raise a ValueError if options do not go together: some are of some models only."""

@@ -153,5 +153,5 @@ def unpack_statistics(arrays, model, device):
     if not scalar(arrays, "statistics_estimated", "b"):
         return None
     statistics = to_device(PopulationStatistics.from_arrays(under("statistics/", arrays)), device)
-    check_statistics(model.cell, statistics, first_step=0, N=None)
+    check_statistics(model.cell, statistics, N=None)
     return statistics

@@ -37,7 +37,7 @@ def make_config(preset="paper", task="pmnist", **options):
 
     Raises
     ------
-    TypeError, ValueError
+    ValueError
         Naming the option, what it may be, and what it was.
     """
     if task not in CONFIGS:
