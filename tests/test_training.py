@@ -21,6 +21,7 @@ from minibn.statistics import PopulationStatistics
 from minibn.training import (
     Interrupted,
     checkpoints,
+    display,
     evaluate_run,
     evaluation,
     load,
@@ -875,3 +876,18 @@ def test_progress_as_a_bar(tmp_path, capsys):
 def test_progress_has_four_ways():
     with pytest.raises(ValueError, match="progress: expected one of auto, bar, lines, none, got 'loud'"):
         Display("loud", 0, 1, "x")
+
+
+def test_lines_say_how_much_time_is_left(capsys, monkeypatch):
+    clock = iter([0.0, 30.0, 60.0])
+    monkeypatch.setattr(display.time, "perf_counter", lambda: next(clock))
+    shown = Display("lines", 10, 1000, "x")         # resumed at iteration 10
+    shown.say("begins")
+    shown.advance(10)
+    shown.say("goes on")
+    shown.advance(480)
+    shown.say("half")
+    shown.advance(500)
+    shown.say("ends")
+    assert capsys.readouterr().err.splitlines() == [
+        "x: begins", "x: goes on, about 49 min left", "x: half, about 61 s left", "x: ends"]

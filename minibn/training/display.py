@@ -5,6 +5,7 @@ Nothing here ever stops a run: where stderr is closed, or its reader has gone, n
 
 import contextlib
 import sys
+import time
 
 __all__ = ["PROGRESS", "Display", "tell"]
 
@@ -39,6 +40,7 @@ class Display:
         elif mode == "auto":
             mode = "bar" if sys.stderr.isatty() else "lines"
         self.mode, self.title, self.bar = mode, title, None
+        self.first, self.done, self.total, self.started = done, done, total, time.perf_counter()
         if mode == "bar":
             from tqdm import tqdm
 
@@ -47,6 +49,7 @@ class Display:
 
     def advance(self, steps=1):
         """So many more iterations."""
+        self.done += steps
         self._bar("update", steps)
 
     def note(self, text):
@@ -54,15 +57,23 @@ class Display:
         self._bar("set_postfix_str", text)
 
     def say(self, text):
-        """A line that stays."""
+        """A line that stays; where there is no bar that says it, with the time left."""
         if self.mode == "lines":
-            tell(f"{self.title}: {text}")
+            tell(f"{self.title}: {text}{self._left()}")
         else:
             self._bar("write", f"{self.title}: {text}", file=sys.stderr)
 
     def close(self):
         """Leave the bar as it is."""
         self._bar("close")
+
+    def _left(self):
+        """The time left at the pace so far, in words: nothing at the beginning and at the end."""
+        if not self.first < self.done < self.total:
+            return ""
+        pace = (time.perf_counter() - self.started) / (self.done - self.first)
+        seconds = pace * (self.total - self.done)
+        return f", about {seconds:.0f} s left" if seconds < 100 else f", about {seconds / 60:.0f} min left"
 
     def _bar(self, method, *arguments, **options):
         if self.bar is not None:
