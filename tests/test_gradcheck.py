@@ -1,6 +1,7 @@
 """The gradient checker: it passes right gradients, finds planted faults, and says where and why."""
 
 import doctest
+import json
 from collections import namedtuple
 
 import numpy as np
@@ -139,6 +140,12 @@ def test_the_complex_step_sees_a_factor_of_one_plus_a_millionth(elementwise, tan
     assert not report["W"].ok
     assert report["W"].error == pytest.approx(1e-6, rel=1e-3)   # the largest element is off by exactly that
     assert report["x"].ok and report["b"].ok
+
+
+def test_a_factor_that_prints_as_one_is_no_hint(tanh_inputs):
+    for factor in (1 + 1e-9, -1 - 1e-9):
+        report = check_function(tanh_forward, _edit("W", lambda g, factor=factor: g * factor), tanh_inputs)
+        assert not report.ok and "of 16 elements are wrong" in report["W"].hint
 
 
 def test_a_missing_term_is_found(bn_inputs):
@@ -530,7 +537,105 @@ def test_bad_input_is_refused_with_a_reason(error, match, call, tanh_inputs):
         call(tanh_inputs)
 
 
+def _of(output):
+    """A check whose function returns `output` beside its cache."""
+    return lambda i: check_function(lambda x: (output, x), lambda dy, x: {"x": 0 * x}, {"x": i["x"]})
+
+
+@pytest.mark.parametrize("error, match, call", [
+    *((TypeError, rf"expected a float64 array among its outputs, got {name}: there is nothing to differentiate",
+       _of(output)) for name, output in
+      [("dict", {"y": np.ones(3)}), ("int", 3), ("NoneType", None), ("str", "y"), ("object", object()),
+       ("ndarray", np.arange(3)), ("int, int", [1, 2]), ("none", ())]),
+    *((TypeError, rf"expected float64 outputs, in which the gradient checker works, got {output.dtype}", _of(output))
+      for output in (np.float32(1), np.ones(3, np.float32), np.ones(3, complex))),
+    (TypeError, "got float32", _of((np.ones(3), np.ones(3, np.float32)))),
+    (ValueError, "expected an output that holds a number", _of(np.ones((0, 3)))),
+    (ValueError, "inputs: expected an element to differentiate, got empty",
+     lambda i: check_function(tanh_forward, tanh_backward, i | {"b": i["b"][:0]}, wrt=["b"])),
+    *((ValueError, "upstream: expected a number that is not zero",
+       lambda i, upstream=upstream: check_gradient_values(np.tanh, {"x": np.ones(3)}, np.ones(3), upstream=upstream))
+      for upstream in ((None,), np.zeros(3))),
+    (TypeError, r"inputs: expected a dict of names and arrays, got ndarray",
+     lambda i: check_function(tanh_forward, tanh_backward, i["x"])),
+    (TypeError, "seed: expected an integer", lambda i: check_function(tanh_forward, tanh_backward, i, seed=None)),
+    (TypeError, "seed: expected an integer", lambda i: check_function(tanh_forward, tanh_backward, i, seed="a")),
+    (TypeError, "seed: expected an integer", lambda i: check_gradients(RNN(3, 4), np.ones((2, 5, 3)), seed=1.5)),
+    (ValueError, "seed: expected an integer", lambda i: run_standard_checks("rnn", seed=-1)),
+    *((TypeError, f"cell: expected a layer or model, .*{words}", lambda i, cell=cell: check_gradients(cell, i["x"]))
+      for cell, words in [(np.tanh, r"minibn\.check_function\("), (None, r"minibn\.check_function\("),
+                          (LSTM, r"got the class LSTM; make one of it"), (object(), r"minibn\.from_torch\(")]),
+])
+def test_a_check_of_nothing_is_an_error(error, match, call, tanh_inputs):
+    with pytest.raises(error, match=match):
+        call(tanh_inputs)
+
+
+def _into_one_buffer(x, buffers={}):            # noqa: B006: every call fills the same one
+    out = buffers.setdefault(x.dtype, np.zeros(x.shape, x.dtype))
+    out[:] = x
+    return out, None
+
+
+def test_outputs_may_be_lists_and_may_be_the_input_itself(rng):
+    inputs = {"x": rng.normal(size=3)}
+    for method in ("complex", "central"):
+        for forward in (lambda x: ([x ** 2, 3, 3 * x], x), lambda x: [(x ** 2, 3, 3 * x), x]):
+            report = check_function(forward, lambda d, x: 2 * x * d[0] + 3 * d[2], inputs, method=method)
+            assert report.ok, report
+        for forward in (lambda x: (x, None), _into_one_buffer):
+            report = check_function(forward, lambda d, _: d, inputs, method=method)
+            assert report.ok, report
+
+
+def _blank(*_):
+    raise NotImplementedError("your code here")
+
+
+def test_a_gradient_that_is_not_there_has_a_row(tanh_inputs, rng):
+    def partly(dy, cache):
+        gradients = tanh_backward(dy, cache)
+        return {"x": gradients["x"], "W": None, "b": NotImplemented}
+
+    report = check_function(tanh_forward, partly, tanh_inputs)
+    assert [(entry.how, entry.ok) for entry in report.entries] == [
+        ("element-wise", True), ("missing", False), ("not implemented", False)]
+    assert "2 of 3 FAILED, W missing" in str(report) and "hint: W: expected 'W' or 'dW'" in str(report)
+    for forward, backward in ((tanh_forward, _blank), (lambda **_: _blank(), tanh_backward)):
+        report = check_function(forward, backward, tanh_inputs)
+        assert [entry.how for entry in report.entries] == ["not implemented"] * 3 and not report.ok
+        assert "hint: x, W, b: _blank (test_gradcheck.py:" in str(report) and "your code here" in str(report)
+    assert not check_function(tanh_forward, lambda dy, cache: None, tanh_inputs)
+
+
+def test_a_layer_with_a_blank_or_without_a_gradient_has_rows_for_them(rng):
+    class Blank(RNN):
+        backward = _blank
+
+    class Forgetful(RNN):
+        def backward(self, dh, cache, observe=None):
+            dx, grads = super().backward(dh, cache, observe)
+            return dx, {**grads, "W_h": None}
+
+    x = rng.normal(size=(3, 6, 3))
+    for model in (Blank(3, 4), SequenceClassifier(Blank(3, 4), 5)):
+        assert {entry.how for entry in check_gradients(model, x).entries} == {"not implemented"}
+    report = check_gradients(Forgetful(3, 4), x)
+    assert [entry.name for entry in report.entries if not entry.ok] == ["W_h"] and report["W_h"].how == "missing"
+
+
 # The report
+
+
+def test_a_report_is_plain_values_too(tanh_inputs):
+    report = check_function(tanh_forward, lambda *a: {**_edit("W", np.negative)(*a), "b": None}, tanh_inputs)
+    values = json.loads(json.dumps(report.to_dict(), allow_nan=False))
+    assert (values["ok"], values["title"], values["notes"]) == (False, "tanh_forward", [])
+    assert values["evaluations"] == report.evaluations and values["summary"] == report.summary()
+    rows = {row["name"]: row for row in values["entries"]}
+    assert [row["ok"] for row in rows.values()] == [True, False, False]
+    assert rows["W"]["index"] == list(report["W"].index) and rows["W"]["analytic"] == report["W"].analytic
+    assert rows["b"]["error"] is None and rows["b"]["how"] == "missing"      # JSON knows no NaN
 
 
 def test_the_report_is_an_aligned_table(tanh_inputs):
