@@ -8,6 +8,7 @@ from minibn.backend import array_module
 from minibn.errors import is_array
 from minibn.gradcheck.arguments import by_hand, make_rng, require_layer
 from minibn.gradcheck.functions import check_function, check_gradient_values
+from minibn.gradcheck.locate import Shapes, parts_that_came
 from minibn.gradcheck.numeric import draw_direction, is_floating
 
 
@@ -79,9 +80,11 @@ def check_gradients(
     if first_step:
         known["first_step"] = first_step
     if initial_state is not None:
-        return _check_layer(work, x, tuple(map(_as_float64, initial_state)), known, options)
-    learned = _check_layer(work, x, None, known, options)
-    return _with_given_states(learned, work, x, known, rng, options)
+        report = _check_layer(work, x, tuple(map(_as_float64, initial_state)), known, options)
+    else:
+        learned = _check_layer(work, x, None, known, options)
+        report = _with_given_states(learned, work, x, known, rng, options)
+    return _where_to_look(report, "cell")
 
 
 def _check_layer(work, x, initial_state, known, options, label=""):
@@ -102,7 +105,20 @@ def _check_layer(work, x, initial_state, known, options, label=""):
 
     states = {rows[name]: state for name, state in zip(given, initial_state or (), strict=True)}
     inputs = {"x": x, **{name: work.params[name] for name in learned}, **states}
-    return check_function(forward, backward, inputs, **options)
+    report = check_function(forward, backward, inputs, **{"explain": Shapes(work, x).explain, **options})
+    wrong = [entry.name for entry in report.entries if entry.name in learned and entry.wrong]
+    parts = parts_that_came(work, x, wrong, make_rng(options["seed"], 5), initial_state=initial_state, **known)
+    return replace(report, entries=tuple(
+        replace(entry, hint=f"{entry.hint}; {parts[entry.name]}") if entry.name in parts else entry
+        for entry in report.entries))
+
+
+def _where_to_look(report, layer):
+    """The report with a note on the next step, where a gradient is wrong."""
+    if not any(entry.wrong for entry in report.entries):
+        return report
+    note = f"minibn.trace({layer}, x, dh).check() shows the first wrong quantity on the way back"
+    return replace(report, notes=(*report.notes, note))
 
 
 def _with_given_states(learned, work, x, known, rng, options):
@@ -128,7 +144,9 @@ def _check_model(work, x, y, known, initial_noise, options):
     inputs = {"x": x, "initial_noise": initial_noise, **work.params}
     gradients = by_hand(lambda: work.loss_and_grads(x, y, initial_noise=initial_noise, **known)[1], inputs,
                         list(work.params))
-    return check_gradient_values(loss, inputs, gradients, wrt=list(work.params), **options)
+    options = {"explain": Shapes(work.cell, x).explain, **options}
+    report = check_gradient_values(loss, inputs, gradients, wrt=list(work.params), **options)
+    return _where_to_look(report, "model.cell")
 
 
 def _randomised_float64_copy(cell, rng):

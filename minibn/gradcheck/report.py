@@ -56,6 +56,11 @@ class Entry:
         """Whether there was a gradient to measure."""
         return self.how not in ABSENT
 
+    @property
+    def wrong(self):
+        """Whether it was measured and found wrong, for certain."""
+        return self.measured and not self.ok and not self.hint.startswith("no verdict")
+
     def cells(self):
         """The row of the table."""
         if not self.measured:
