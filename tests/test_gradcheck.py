@@ -342,6 +342,33 @@ def test_where_central_differences_fail_the_complex_step_stands(bn_inputs, rng):
     assert not check_function(bn_forward, bn_backward_without_statistics, inputs)["a"].ok
 
 
+def test_a_step_that_saturates_a_batch_norm_overrules_nothing():
+    """Rows equal but for rounding, normalized again at every step: a real step is far beyond where the slope holds."""
+    for seed in range(12):
+        x = 1310 + 2e-11 * np.random.default_rng(seed).normal(size=(4, 6, 3))
+        report = check_gradients(BNRNN(3, 4, rng=seed), x, seed=seed, elementwise=False)
+        assert not any("not analytic" in note for note in report.notes), report
+        assert not any(entry.wrong for entry in report.entries), report
+
+
+@pytest.mark.parametrize("part", [1e-3, 1e-5, 1e-7])
+def test_how_small_a_loss_is_noticed(part, rng):
+    """What central differences cannot call wrong may pass; what is right is never called wrong."""
+    x = rng.normal(size=(7, 3))
+
+    def forward(x):
+        return x * x + part * np.abs(x), x
+
+    assert check_function(forward, lambda dy, x: dy * (2 * x + part * np.sign(x)), {"x": x}).ok
+    assert check_function(forward, lambda dy, x: dy * 2 * x, {"x": x}).ok == (part < 1e-6)
+
+
+def test_a_slope_of_zero_overrules_too(rng):
+    x = rng.normal(size=5)
+    report = check_function(lambda x: (np.sign(x), x), lambda dy, x: 0 * dy, {"x": x})
+    assert report.ok and "np.sign" in report.notes[0]
+
+
 KINKS = {
     "relu at 0": (lambda x: np.maximum(x, 0), lambda x: x > 0, [0.0, 1.0, -1.0], 0),
     "abs at 0": (lambda x: np.sqrt(x * x), lambda x: np.where(x >= 0, 1.0, -1.0), [2.0, 0.0], 1),

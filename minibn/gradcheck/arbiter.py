@@ -15,7 +15,10 @@ CENTRAL_TOLERANCE = 1e-6
 """What a right gradient is held to by central differences. A complex step this close to them is left alone: nothing
 that they could call wrong would be passed."""
 AGREEMENT = 1e-5
-"""Two step sizes that differ by more than this say nothing about each other."""
+"""Two step sizes that differ by more than this part of themselves do not agree. Their own size counts, not that of
+the complex step: it may be right and huge, where a step is so long that a batch norm saturates."""
+ROUNDINGS = 10
+"""Slopes that differ by so many roundings of the outputs agree too: on zero."""
 MARGIN = 10
 """Two step sizes differ by about the error of the worse one: truncation grows with s^2, rounding with 1/s, so a
 factor of ten in s sets them apart. A complex step that is right lies within their difference of the better one.
@@ -39,7 +42,7 @@ class Arbiter:
         self.probe = Probe(function, inputs, upstream, "central")
         self.overruled, self.unsettled = [], []
 
-    def judge(self, slopes, directions):
+    def judge(self, slopes, directions, doubted=()):
         """Sort the inputs into the two lists.
 
         Parameters
@@ -47,33 +50,35 @@ class Arbiter:
         slopes : dict of str to float
             The complex step along each direction.
         directions : dict of str to ndarray
+        doubted : container of str
+            Where the complex step calls a gradient wrong: a smaller difference counts too, if it is as sure.
         """
         largest = max((abs(slope) for slope in slopes.values() if np.isfinite(slope)), default=0.0)
         for name, slope in slopes.items():
-            verdict = self._verdict(name, slope, directions[name], largest)
+            verdict = self._verdict(name, slope, directions[name], largest, name in doubted)
             if verdict is not None:
                 verdict.append(name)
 
-    def _verdict(self, name, slope, direction, largest):
+    def _verdict(self, name, slope, direction, largest, doubted):
         """The list that an input belongs to; None where the complex step is confirmed."""
-        central = []
-
-        def differ():
-            """How far the complex step lies from the nearest, and the sizes from each other, and their scale."""
-            scale = error_scale([value for value in (slope, *central) if np.isfinite(value)], largest)
-            gap = min(abs(value - slope) for value in central)
-            return gap if np.isfinite(gap) else np.inf, max(central) - min(central), scale
-
+        central, otherwise = [], self.unsettled
         for size in SIZES:      # most are confirmed by the first, at two evaluations
             central.append(self._slope(name, direction, size))
-            gap, spread, scale = differ()
-            if gap <= CENTRAL_TOLERANCE * scale:
-                return None
-        if not spread <= AGREEMENT * scale:
-            return self.unsettled
+            scale = error_scale([value for value in (slope, *central) if np.isfinite(value)], largest)
+            if abs(central[-1] - slope) <= CENTRAL_TOLERANCE * scale:
+                otherwise = None
+                if not doubted:
+                    return None
+        if not self._agree(central):
+            return otherwise
         central += [self._slope(name, direction, size) for size in CONFIRMATIONS]
-        gap, spread, scale = differ()
-        return self.overruled if gap > MARGIN * spread else self.unsettled
+        gap = min(abs(value - slope) for value in central)
+        sure = self._agree(central) and not gap <= MARGIN * np.ptp(central)     # a NaN is no small gap
+        return self.overruled if sure else otherwise
+
+    def _agree(self, central):
+        rounding = ROUNDINGS * np.finfo(np.float64).eps * self.probe.size() / min(SIZES)
+        return np.ptp(central) <= max(AGREEMENT * max(map(abs, central)), rounding)
 
     def _slope(self, name, direction, size):
         try:

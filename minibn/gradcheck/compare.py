@@ -94,8 +94,12 @@ class Comparison:
         """The pair of each tensor, by central differences where they overrule the complex step."""
         pairs = self._agree(self.gradients, measure)
         if self._by_complex_step:
-            self._arbiter.judge({name: float(np.sum(numeric * (self._directions[name] if numeric.ndim else 1)))
-                                 for name, (_, numeric) in pairs.items()}, self._directions)
+            largest = largest_gradient(numeric for _, numeric in pairs.values())
+            doubted = [name for name, pair in pairs.items()
+                       if not gradient_error(*pair, largest) <= self._ways[name].tolerance]
+            slopes = {name: float(np.sum(numeric * self._directions[name] if measure == self._all_elements else numeric))
+                      for name, (_, numeric) in pairs.items()}
+            self._arbiter.judge(slopes, self._directions, doubted)
             for name in self.overruled:
                 tolerance = max(CENTRAL_TOLERANCE, self._ways[name].tolerance)
                 self._ways[name] = Way(self._arbiter.probe, CENTRAL_STEPS, tolerance)

@@ -109,6 +109,11 @@ class Probe:
         return tuple(self._weigh([a - b for a, b in zip(*pair, strict=True)]) / step
                      for pair in ((here, below), (above, here)))
 
+    def size(self):
+        """The sum of the absolute values of all terms of the scalar: what its rounding is relative to."""
+        terms = [abs(gradient * output) for gradient, output in zip(self._weights(), self._evaluate(), strict=True)]
+        return sum(float(array_module(term).sum(term)) for term in terms)
+
     def gradient(self, name, step):
         """All elements' derivatives, one after the other, as a host array of the input's shape."""
         value = self.inputs[name]
@@ -136,9 +141,11 @@ class Probe:
         return [out.copy() if is_array(out) else out for out, gradient in outputs if gradient is not None]
 
     def _weigh(self, changes):
-        upstream = [gradient for gradient in self.upstream if gradient is not None]
-        products = [gradient * change for gradient, change in zip(upstream, changes, strict=True)]
+        products = [gradient * change for gradient, change in zip(self._weights(), changes, strict=True)]
         return sum(float(array_module(product).sum(product)) for product in products)
+
+    def _weights(self):
+        return [gradient for gradient in self.upstream if gradient is not None]
 
     def _try_complex_numbers(self):
         """One evaluation that refuses to lose an imaginary part silently, as a cast to float would."""
