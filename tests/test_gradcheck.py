@@ -386,6 +386,7 @@ def test_a_kink_is_named(kink, method):
                                 max_elements=size)
         assert not report.ok
         assert f"a kink of the function at [{at}]" in report["x"].hint, report
+        assert not any("no call was seen" in note for note in report.notes)
     wrong = check_function(lambda x: (function(x), x), lambda dy, x: dy * slope(x) * 3, {"x": x}, method=method)
     assert "kink" not in wrong["x"].hint
 

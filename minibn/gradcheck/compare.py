@@ -97,8 +97,8 @@ class Comparison:
             largest = largest_gradient(numeric for _, numeric in pairs.values())
             doubted = [name for name, pair in pairs.items()
                        if not gradient_error(*pair, largest) <= self._ways[name].tolerance]
-            slopes = {name: float(np.sum(numeric * self._directions[name] if measure == self._all_elements else numeric))
-                      for name, (_, numeric) in pairs.items()}
+            along = self._directions if measure == self._all_elements else dict.fromkeys(pairs, 1.0)
+            slopes = {name: float(np.sum(numeric * along[name])) for name, (_, numeric) in pairs.items()}
             self._arbiter.judge(slopes, self._directions, doubted)
             for name in self.overruled:
                 tolerance = max(CENTRAL_TOLERANCE, self._ways[name].tolerance)

@@ -20,7 +20,7 @@ from minibn.gradcheck.arguments import (
     require_unchanged,
 )
 from minibn.gradcheck.compare import Comparison
-from minibn.gradcheck.diagnose import blame_rounding, diagnose
+from minibn.gradcheck.diagnose import KINK, blame_rounding, diagnose
 from minibn.gradcheck.measure import gradient_error
 from minibn.gradcheck.numeric import CENTRAL_STEPS, Probe, as_outputs, draw_direction, is_floating, steps_of
 from minibn.gradcheck.report import Entry, Report
@@ -207,7 +207,7 @@ def check_gradient_values(
         found = comparison.by_elements() if elementwise else comparison.by_directions(max_elements)
         entries.update({entry.name: entry for entry in found})
         evaluations = comparison.evaluations
-        notes += _notes_on_the_complex_step(comparison, function, before)
+        notes += _notes_on_the_complex_step(comparison, function, before, found)
     kind = "complex step" if method == "complex" else "central differences"
     return Report(
         title=title or getattr(function, "__name__", "function"),
@@ -220,25 +220,29 @@ def check_gradient_values(
     )
 
 
-def _notes_on_the_complex_step(arbiter, function, inputs):
+def _notes_on_the_complex_step(comparison, function, inputs, entries):
     """What to say of the tensors that central differences judge, and of those that they cannot judge."""
     notes = []
-    if arbiter.overruled:
-        notes.append(f"{_not_analytic(function, inputs)}; central differences judge "
-                     f"{', '.join(arbiter.overruled)}, to {CENTRAL_TOLERANCE:.0e}")
-    if arbiter.unsettled:
-        notes.append(f"the complex step stands alone for {', '.join(arbiter.unsettled)}: central differences at two "
+    if comparison.overruled:
+        kinks = [entry.name for entry in entries if entry.hint.startswith(KINK)]
+        reason = _not_analytic(function, inputs, at_kinks=set(comparison.overruled) <= set(kinks))
+        notes.append(f"{reason}; central differences judge {', '.join(comparison.overruled)}, to "
+                     f"{CENTRAL_TOLERANCE:.0e}")
+    if comparison.unsettled:
+        notes.append(f"the complex step stands alone for {', '.join(comparison.unsettled)}: central differences at two "
                      f"step sizes do not agree with each other there, as where a batch norm meets nearly equal rows")
     return notes
 
 
-def _not_analytic(function, inputs):
+def _not_analytic(function, inputs, at_kinks=False):
+    """Why the complex step is wrong, in words."""
     calls = find_calls(function, inputs)
-    if not calls:
-        return ("the function is not analytic here, and no call was seen that takes complex numbers and returns real "
-                "ones (a kink? code outside NumPy?)")
-    return (f"the function is not analytic, so that the complex step loses what flows through "
-            f"{', '.join(calls)}")
+    if calls:
+        return f"the function is not analytic, so that the complex step loses what flows through {', '.join(calls)}"
+    if at_kinks:
+        return "the function has a kink there, of which the complex step sees one side"
+    return ("the function is not analytic here, and no call was seen that takes complex numbers and returns real ones "
+            "(a kink? code outside NumPy?)")
 
 
 def numerical_gradient(function, inputs, name, *, upstream=None, method="complex", step=None):
@@ -275,6 +279,7 @@ def numerical_gradient(function, inputs, name, *, upstream=None, method="complex
     arbiter = Arbiter(function, inputs, upstream)
     direction = draw_direction(gradient.shape, make_rng(0, 1))
     arbiter.judge({name: float(np.sum(gradient * direction))}, {name: direction})
-    for note in _notes_on_the_complex_step(arbiter, function, inputs):
-        warnings.warn(f"function: {note}", stacklevel=2)
-    return arbiter.probe.gradient(name, CENTRAL_STEPS[0]) if arbiter.overruled else gradient
+    if not arbiter.overruled:
+        return gradient
+    warnings.warn(f"function: {_not_analytic(function, inputs)}; these are central differences", stacklevel=2)
+    return arbiter.probe.gradient(name, CENTRAL_STEPS[0])
