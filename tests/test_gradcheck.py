@@ -365,8 +365,13 @@ def test_how_small_a_loss_is_noticed(part, rng):
 
 def test_a_slope_of_zero_overrules_too(rng):
     x = rng.normal(size=5)
-    report = check_function(lambda x: (np.sign(x), x), lambda dy, x: 0 * dy, {"x": x})
-    assert report.ok and "np.sign" in report.notes[0]
+
+    def ones(x):                                                # but for rounding
+        return np.exp(np.log(np.abs(x)) - np.log(x * x) / 2)
+
+    for name, function in (("np.sign", np.sign), ("np.abs", ones)):
+        report = check_function(lambda x, function=function: (function(x), x), lambda dy, x: 0 * dy, {"x": x})
+        assert report.ok and name in report.notes[0], report
 
 
 KINKS = {
@@ -389,6 +394,12 @@ def test_a_kink_is_named(kink, method):
         assert not any("no call was seen" in note for note in report.notes)
     wrong = check_function(lambda x: (function(x), x), lambda dy, x: dy * slope(x) * 3, {"x": x}, method=method)
     assert "kink" not in wrong["x"].hint
+
+
+def test_a_bend_is_no_kink():
+    """At its minimum x * x has slopes of both signs on its two sides, one step away."""
+    report = check_function(lambda x: (x * x, x), lambda dy, x: dy * (2 * x + [5e-6, 0]), {"x": np.array([0.0, 1.0])})
+    assert report["x"].hint == "1 of 2 elements are wrong"
 
 
 def test_ties_of_a_maximum_are_kinks():

@@ -177,6 +177,7 @@ def test_check_finds_a_wrong_line(mutant, layer, first):
         names = list(trace.quantities)
         report = trace.check(names[names.index(first):], elementwise=False)
     assert not report.ok
+    assert report.to_dict()["first_wrong"] == report.first_wrong.name
     t = T - 2 if mutant.startswith("unroll") else T - 1             # nothing is later than the last step
     assert report.first_wrong.name == f"{first}[{t}]"
     assert f"first wrong on the way back: {first}[{t}]" in str(report) and "FAIL" in str(report)

@@ -78,7 +78,7 @@ COLUMNS = ("name", "shape", "error", "tolerance", "ok?", "worst at", "analytic",
 
 @dataclass(frozen=True)
 class Report:
-    """The result of a gradient check: ``report.ok``, ``report.worst``, ``report.entries``, ``print(report)``.
+    """The result of a gradient check: ``report.ok``, ``report.worst``, ``report.to_dict()``, ``print(report)``.
 
     Attributes
     ----------
