@@ -122,10 +122,12 @@ class Probe:
 
     def _slope(self, place, index, base, direction, step):
         if self.method == "complex":
-            return self._weigh([out.imag for out in self._moved(place, index, base, 1j * step * direction)]) / step
-        above, below = (self._moved(place, index, base, sign * step * direction) for sign in (1, -1))
-        # The outputs are subtracted before they are summed: less is lost to rounding.
-        return self._weigh([a - b for a, b in zip(above, below, strict=True)]) / (2 * step)
+            slope = self._weigh([out.imag for out in self._moved(place, index, base, 1j * step * direction)]) / step
+        else:
+            above, below = (self._moved(place, index, base, sign * step * direction) for sign in (1, -1))
+            # The outputs are subtracted before they are summed: less is lost to rounding.
+            slope = self._weigh([a - b for a, b in zip(above, below, strict=True)]) / (2 * step)
+        return slope
 
     def _moved(self, place, index, base, offset):
         """The outputs with ``place[index]`` moved; it is put back."""
