@@ -62,13 +62,16 @@ def check_function(forward, backward, inputs, *, title=None, wrt=None, seed=0, *
     Returns
     -------
     Report
+        A gradient that is not there has a row too, "missing" or (of a blank that raises NotImplementedError)
+        "not implemented".
 
     Raises
     ------
     TypeError
-        An input of another floating type than float64; a function that a complex number cannot pass through.
+        An input or output of another floating type than float64, no output to differentiate at all; a function
+        that a complex number cannot pass through.
     ValueError
-        A gradient that is missing or has another shape than its input; a function that changes its inputs; a
+        A gradient of another shape than its input; a function that changes its inputs; a
         backward that gives another answer the second time.
 
     Examples

@@ -50,6 +50,13 @@ def check_gradients(
     Returns
     -------
     Report
+        The hint on a wrong gradient says at which time steps, gates, examples it is wrong, and which part of the
+        sum it is, where that is certain.
+
+    Raises
+    ------
+    TypeError
+        `cell` is no layer and no model: a function (see `minibn.check_function`), a class, another library's.
 
     Examples
     --------
