@@ -1,6 +1,7 @@
 """The gradient checker: it passes right gradients, finds planted faults, and says where and why."""
 
 import doctest
+import json
 from collections import namedtuple
 
 import numpy as np
@@ -141,6 +142,12 @@ def test_the_complex_step_sees_a_factor_of_one_plus_a_millionth(elementwise, tan
     assert report["x"].ok and report["b"].ok
 
 
+def test_a_factor_that_prints_as_one_is_no_hint(tanh_inputs):
+    for factor in (1 + 1e-9, -1 - 1e-9):
+        report = check_function(tanh_forward, _edit("W", lambda g, factor=factor: g * factor), tanh_inputs)
+        assert not report.ok and "of 16 elements are wrong" in report["W"].hint
+
+
 def test_a_missing_term_is_found(bn_inputs):
     def backward(dy, cache):
         hat, inv_std, gamma = cache
@@ -235,27 +242,171 @@ def test_a_tiny_gradient_is_measured_against_the_largest_of_the_check():
         gradient_error(np.zeros(3), np.zeros((3, 1)))
 
 
-# Functions that a complex number cannot pass through
+# Functions that a complex number cannot pass through, or passes through and is lost
 
 
-@pytest.mark.parametrize("function", [
-    lambda x: (np.abs(x) ** 2, x),                                     # analytic where it matters, but not abs
-    lambda x: (x * np.var(x), x),                                      # np.var takes absolute values
+def _normalize_with(variance):
+    """Batch norm of our own with a variance of the caller's, its right backward and one without the variance path."""
+    def forward(a):
+        mean, inv_std = a.mean(axis=0), 1 / np.sqrt(variance(a) + EPS)
+        return (a - mean) * inv_std, ((a - mean) * inv_std, inv_std)
+
+    def right(dy, cache):
+        hat, inv_std = cache
+        return {"a": inv_std * (dy - dy.mean(axis=0) - hat * (dy * hat).mean(axis=0))}
+
+    def wrong(dy, cache):
+        return {"a": cache[1] * (dy - dy.mean(axis=0))}
+
+    return forward, right, wrong
+
+
+def _through_a_buffer(a):
+    centred = np.zeros(a.shape, a.dtype)            # a plain array: what it holds is not watched
+    centred[:] = a - a.mean(axis=0)
+    return (np.abs(centred) ** 2).mean(axis=0)
+
+
+@pytest.mark.parametrize("variance, call", [
+    (lambda a: np.var(a, axis=0), "np.var in <lambda> (test_gradcheck.py:"),
+    (lambda a: a.std(axis=0) ** 2, ".std in <lambda>"),
+    (lambda a: np.mean(np.abs(a - a.mean(axis=0)) ** 2, axis=0), "np.abs in <lambda>"),
+    (lambda a: ((a - a.mean(axis=0)).real ** 2).mean(axis=0), ".real in <lambda>"),
+    (lambda a: np.linalg.norm(a - a.mean(axis=0), axis=0) ** 2 / len(a), "np.linalg.norm in <lambda>"),
+    (lambda a: ((a - a.mean(axis=0)) * (a - a.mean(axis=0)).conj()).mean(axis=0), "np.conjugate in <lambda>"),
+    (lambda a: np.array([np.vdot(c, c) for c in (a - a.mean(axis=0)).T]) / len(a), "np.vdot in "),
+    (_through_a_buffer, "no call was seen"),
 ])
 @MODES
-def test_a_function_that_is_not_analytic_is_recognised(function, elementwise, rng):
+def test_what_a_complex_step_loses_central_differences_find(variance, call, elementwise, rng):
+    forward, right, wrong = _normalize_with(variance)
+    a = rng.normal(size=(6, 2))
+    for max_elements in (2000, 1):                  # beyond: one direction, and a search by halves
+        passed = check_function(forward, right, {"a": a}, elementwise=elementwise, max_elements=max_elements)
+        failed = check_function(forward, wrong, {"a": a}, elementwise=elementwise, max_elements=max_elements)
+        assert passed.ok and not failed.ok, f"{passed}\n{failed}"
+        assert passed["a"].tolerance == failed["a"].tolerance == 1e-6
+        for report in (passed, failed):
+            [note] = report.notes
+            assert "not analytic" in note and call in note
+    with pytest.warns(UserWarning, match="not analytic"):
+        gradient = numerical_gradient(lambda a: (forward(a)[0] ** 3).sum(), {"a": a}, "a")
+    assert gradient_error(gradient, right(3 * forward(a)[0] ** 2, forward(a)[1])["a"]) < 1e-8
+
+
+def test_only_calls_that_matter_are_blamed(rng):
+    def softmax(z):
+        scale = np.zeros(1, dtype=z.real.dtype) + 1
+        e = np.exp(z - z.real.max(axis=-1, keepdims=True)) * scale      # any shift gives the same softmax
+        return e / e.sum(axis=-1, keepdims=True) + np.abs(z), None
+
+    def backward(dy, _):
+        return numerical_gradient(lambda z: softmax(z)[0], {"z": z}, "z", upstream=dy, method="central")
+
+    z = rng.normal(size=(3, 4))
+    [note] = check_function(softmax, backward, {"z": z}).notes
+    assert "np.abs" in note and ".real" not in note
+
+
+def test_a_layer_that_is_not_analytic_is_recognised(rng, monkeypatch):
+    """The same protection for layers and models: a student's own tanh, through a real function."""
+    right = check_gradients(RNN(3, 4, rng=0), rng.normal(size=(3, 6, 3)))
+    assert right.ok and not right.notes
+
+    class Careless(RNN):
+        def forward(self, *arguments, **settings):
+            h, cache = super().forward(*arguments, **settings)
+            return h + np.abs(h), cache             # backward knows nothing of the abs
+
+    report = check_gradients(Careless(3, 4), rng.normal(size=(3, 6, 3)))
+    assert not any(entry.ok for entry in report.entries)
+    for note, name in zip(report.notes[:2], ("W_h", "h0 (per example)"), strict=True):
+        assert "np.abs in forward (test_gradcheck.py:" in note and name in note
+
+    def real_softmax(logits):
+        shifted = logits - logits.max(axis=-1, keepdims=True)
+        return shifted - np.log(np.exp(shifted.real).sum(axis=-1, keepdims=True))
+
+    monkeypatch.setattr(minibn.equations.losses, "log_softmax", real_softmax, raising=True)
+    report = check_gradients(SequenceClassifier(RNN(3, 4, rng=0), 5, rng=0), rng.normal(size=(3, 6, 3)))
+    assert report.ok and ".real in real_softmax" in report.notes[-1], report
+
+
+def test_where_central_differences_fail_the_complex_step_stands(bn_inputs, rng):
+    """Rows that are nearly equal: every real step is much longer than they are apart."""
+    inputs = {**bn_inputs, "a": 1e3 + 1e-3 * rng.normal(size=(6, 4))}
+    report = check_function(bn_forward, bn_backward, inputs)
+    assert report.ok and report["a"].tolerance == 1e-10
+    [note] = report.notes
+    assert "the complex step stands alone for a: central differences" in note and "do not agree" in note
+    assert not check_function(bn_forward, bn_backward_without_statistics, inputs)["a"].ok
+
+
+def test_a_step_that_saturates_a_batch_norm_overrules_nothing():
+    """Rows equal but for rounding, normalized again at every step: a real step is far beyond where the slope holds."""
+    for seed in range(12):
+        x = 1310 + 2e-11 * np.random.default_rng(seed).normal(size=(4, 6, 3))
+        report = check_gradients(BNRNN(3, 4, rng=seed), x, seed=seed, elementwise=False)
+        assert not any("not analytic" in note for note in report.notes), report
+        assert not any(entry.wrong for entry in report.entries), report
+
+
+@pytest.mark.parametrize("part", [1e-3, 1e-5, 1e-7])
+def test_how_small_a_loss_is_noticed(part, rng):
+    """What central differences cannot call wrong may pass; what is right is never called wrong."""
+    x = rng.normal(size=(7, 3))
+
+    def forward(x):
+        return x * x + part * np.abs(x), x
+
+    assert check_function(forward, lambda dy, x: dy * (2 * x + part * np.sign(x)), {"x": x}).ok
+    assert check_function(forward, lambda dy, x: dy * 2 * x, {"x": x}).ok == (part < 1e-6)
+
+
+def test_a_slope_of_zero_overrules_too(rng):
     x = rng.normal(size=5)
 
-    def backward(dy, cache):
-        return numerical_gradient(lambda x: function(x)[0], {"x": cache.real}, "x", upstream=dy, method="central",
-                                  step=1e-5)
+    def ones(x):                                                # but for rounding
+        return np.exp(np.log(np.abs(x)) - np.log(x * x) / 2)
 
-    report = check_function(function, backward, {"x": x}, elementwise=elementwise)
-    assert not report.ok
-    assert "not analytic" in report.worst.hint and "method='central'" in report.worst.hint
-    large = check_function(function, backward, {"x": x}, elementwise=False, max_elements=1)
-    assert large.worst.how == "bisection" and "not analytic" in large.worst.hint
-    assert check_function(function, backward, {"x": x}, method="central").ok
+    for name, function in (("np.sign", np.sign), ("np.abs", ones)):
+        report = check_function(lambda x, function=function: (function(x), x), lambda dy, x: 0 * dy, {"x": x})
+        assert report.ok and name in report.notes[0], report
+
+
+KINKS = {
+    "relu at 0": (lambda x: np.maximum(x, 0), lambda x: x > 0, [0.0, 1.0, -1.0], 0),
+    "abs at 0": (lambda x: np.sqrt(x * x), lambda x: np.where(x >= 0, 1.0, -1.0), [2.0, 0.0], 1),
+    "clip at its edge": (lambda x: np.clip(x, -1, 1), lambda x: abs(x) <= 1, [0.5, -1.0, 3.0], 1),
+}
+
+
+@METHODS
+@pytest.mark.parametrize("kink", KINKS)
+def test_a_kink_is_named(kink, method):
+    function, slope, x, at = KINKS[kink]
+    x = np.array(x)
+    for size in (2000, 1):
+        report = check_function(lambda x: (function(x), x), lambda dy, x: dy * slope(x), {"x": x}, method=method,
+                                max_elements=size)
+        assert not report.ok
+        assert f"a kink of the function at [{at}]" in report["x"].hint, report
+        assert not any("no call was seen" in note for note in report.notes)
+    wrong = check_function(lambda x: (function(x), x), lambda dy, x: dy * slope(x) * 3, {"x": x}, method=method)
+    assert "kink" not in wrong["x"].hint
+
+
+def test_a_bend_is_no_kink():
+    """At its minimum x * x has slopes of both signs on its two sides, one step away."""
+    report = check_function(lambda x: (x * x, x), lambda dy, x: dy * (2 * x + [5e-6, 0]), {"x": np.array([0.0, 1.0])})
+    assert report["x"].hint == "1 of 2 elements are wrong"
+
+
+def test_ties_of_a_maximum_are_kinks():
+    x = np.array([1.0, 3.0, 3.0])
+    report = check_function(lambda x: (x.max(), x), lambda dy, x: dy * (np.arange(3) == x.argmax()), {"x": x},
+                            method="central")
+    assert "a kink of the function at" in report["x"].hint and "1 more of 3 elements" in report["x"].hint
 
 
 def _into_a_float_buffer(x):
@@ -399,8 +550,6 @@ class _Accumulating:
      lambda i: check_function(tanh_forward, tanh_backward, {**i, "x": i["x"].astype(np.float32)})),
     (ValueError, r"'W' to have its shape \(4, 4\), got \(4,\)",
      lambda i: check_function(tanh_forward, _edit("W", lambda g: g.sum(axis=0)), i)),
-    (ValueError, "gradients: expected 'b' or 'db', got",
-     lambda i: check_function(tanh_forward, lambda *a: {n: tanh_backward(*a)[n] for n in "xW"}, i)),
     (ValueError, "gradients: expected one per floating input",
      lambda i: check_function(tanh_forward, lambda *a: tuple(tanh_backward(*a).values())[:2], i)),
     (ValueError, "wrt: expected names of float64 arrays",
@@ -427,7 +576,108 @@ def test_bad_input_is_refused_with_a_reason(error, match, call, tanh_inputs):
         call(tanh_inputs)
 
 
+def _of(output):
+    """A check whose function returns `output` beside its cache."""
+    return lambda i: check_function(lambda x: (output, x), lambda dy, x: {"x": 0 * x}, {"x": i["x"]})
+
+
+@pytest.mark.parametrize("error, match, call", [
+    *((TypeError, rf"expected a float64 array among its outputs, got {name}: there is nothing to differentiate",
+       _of(output)) for name, output in
+      [("dict", {"y": np.ones(3)}), ("int", 3), ("NoneType", None), ("str", "y"), ("object", object()),
+       ("ndarray", np.arange(3)), ("int, int", [1, 2]), ("none", ())]),
+    *((TypeError, rf"expected float64 outputs, in which the gradient checker works, got {output.dtype}", _of(output))
+      for output in (np.float32(1), np.ones(3, np.float32), np.ones(3, complex))),
+    (TypeError, "got float32", _of((np.ones(3), np.ones(3, np.float32)))),
+    (ValueError, "expected an output that holds a number", _of(np.ones((0, 3)))),
+    (ValueError, "inputs: expected an element to differentiate, got empty",
+     lambda i: check_function(tanh_forward, tanh_backward, i | {"b": i["b"][:0]}, wrt=["b"])),
+    *((ValueError, "upstream: expected a number that is not zero",
+       lambda i, up=upstream: check_gradient_values(lambda x: x, {"x": np.ones(3)}, np.ones(3), upstream=up))
+      for upstream in ((None,), np.zeros(3))),
+    (TypeError, r"inputs: expected a dict of names and arrays, got ndarray",
+     lambda i: check_function(tanh_forward, tanh_backward, i["x"])),
+    (TypeError, "seed: expected an integer", lambda i: check_function(tanh_forward, tanh_backward, i, seed=None)),
+    (TypeError, "seed: expected an integer", lambda i: check_function(tanh_forward, tanh_backward, i, seed="a")),
+    (TypeError, "seed: expected an integer", lambda i: check_gradients(RNN(3, 4), np.ones((2, 5, 3)), seed=1.5)),
+    (ValueError, "seed: expected an integer", lambda i: run_standard_checks("rnn", seed=-1)),
+    *((TypeError, f"cell: expected a layer or model, .*{words}", lambda i, cell=cell: check_gradients(cell, i["x"]))
+      for cell, words in [(np.tanh, r"minibn\.check_function\("), (None, r"minibn\.check_function\("),
+                          (LSTM, r"got the class LSTM; make one of it"), (object(), r"minibn\.from_torch\(")]),
+])
+def test_a_check_of_nothing_is_an_error(error, match, call, tanh_inputs):
+    with pytest.raises(error, match=match):
+        call(tanh_inputs)
+
+
+BUFFERS = {}
+
+
+def _into_one_buffer(x):
+    out = BUFFERS.setdefault(x.dtype, np.zeros(x.shape, x.dtype))
+    out[:] = x
+    return out, None
+
+
+def test_outputs_may_be_lists_and_may_be_the_input_itself(rng):
+    inputs = {"x": rng.normal(size=3)}
+    for method in ("complex", "central"):
+        for forward in (lambda x: ([x ** 2, 3, 3 * x], x), lambda x: [(x ** 2, 3, 3 * x), x]):
+            report = check_function(forward, lambda d, x: 2 * x * d[0] + 3 * d[2], inputs, method=method)
+            assert report.ok, report
+        for forward in (lambda x: (x, None), _into_one_buffer):
+            report = check_function(forward, lambda d, _: d, inputs, method=method)
+            assert report.ok, report
+
+
+def _blank(*_):
+    raise NotImplementedError("your code here")
+
+
+def test_a_gradient_that_is_not_there_has_a_row(tanh_inputs, rng):
+    def partly(dy, cache):
+        gradients = tanh_backward(dy, cache)
+        return {"x": gradients["x"], "W": None, "b": NotImplemented}
+
+    report = check_function(tanh_forward, partly, tanh_inputs)
+    assert [(entry.how, entry.ok) for entry in report.entries] == [
+        ("element-wise", True), ("missing", False), ("not implemented", False)]
+    assert "2 of 3 FAILED, W missing" in str(report) and "hint: W: expected 'W' or 'dW'" in str(report)
+    for forward, backward in ((tanh_forward, _blank), (lambda **_: _blank(), tanh_backward)):
+        report = check_function(forward, backward, tanh_inputs)
+        assert [entry.how for entry in report.entries] == ["not implemented"] * 3 and not report.ok
+        assert "hint: x, W, b: _blank (test_gradcheck.py:" in str(report) and "your code here" in str(report)
+    assert not check_function(tanh_forward, lambda dy, cache: None, tanh_inputs)
+
+
+def test_a_layer_with_a_blank_or_without_a_gradient_has_rows_for_them(rng):
+    class Blank(RNN):
+        backward = _blank
+
+    class Forgetful(RNN):
+        def backward(self, dh, cache, observe=None):
+            dx, grads = super().backward(dh, cache, observe)
+            return dx, {**grads, "W_h": None}
+
+    x = rng.normal(size=(3, 6, 3))
+    for model in (Blank(3, 4), SequenceClassifier(Blank(3, 4), 5)):
+        assert {entry.how for entry in check_gradients(model, x).entries} == {"not implemented"}
+    report = check_gradients(Forgetful(3, 4), x)
+    assert [entry.name for entry in report.entries if not entry.ok] == ["W_h"] and report["W_h"].how == "missing"
+
+
 # The report
+
+
+def test_a_report_is_plain_values_too(tanh_inputs):
+    report = check_function(tanh_forward, lambda *a: {**_edit("W", np.negative)(*a), "b": None}, tanh_inputs)
+    values = json.loads(json.dumps(report.to_dict(), allow_nan=False))
+    assert (values["ok"], values["title"], values["notes"]) == (False, "tanh_forward", [])
+    assert values["evaluations"] == report.evaluations and values["summary"] == report.summary()
+    rows = {row["name"]: row for row in values["entries"]}
+    assert [row["ok"] for row in rows.values()] == [True, False, False]
+    assert rows["W"]["index"] == list(report["W"].index) and rows["W"]["analytic"] == report["W"].analytic
+    assert rows["b"]["error"] is None and rows["b"]["how"] == "missing"      # JSON knows no NaN
 
 
 def test_the_report_is_an_aligned_table(tanh_inputs):
@@ -465,7 +715,7 @@ def test_the_seed_decides_everything(tanh_inputs):
 def test_a_direction_costs_one_complex_or_two_real_evaluations_whatever_the_size(rng):
     for size in (3, 3000):
         inputs = {"x": rng.normal(size=size), "y": rng.normal(size=size)}
-        for method, each in (("complex", 1), ("central", 2)):
+        for method, each in (("complex", 1 + 2), ("central", 2)):     # central differences stand beside
             report = check_function(lambda x, y: (x * y, (x, y)), lambda d, c: (d * c[1], d * c[0]), inputs,
                                     method=method, elementwise=False)
             assert report.ok, report
@@ -533,6 +783,72 @@ def test_a_fault_in_a_layer_is_found_and_located(elementwise, rng):
     assert report.worst.analytic == pytest.approx(report.worst.numeric * 1.001, rel=1e-9)
 
 
+def _with_fault(base, gradients=lambda grads: {}, dx=lambda dx: dx, dh=lambda dh: dh):
+    """A layer whose backward is right but for what is done to what goes in and comes out."""
+    class Faulty(base):
+        def backward(self, upstream, cache, observe=None):
+            d_x, grads = super().backward(dh(upstream.copy()), cache, observe)
+            return dx(d_x), {**grads, **gradients(grads)}
+
+    return Faulty(3, 4, rng=0)
+
+
+def _exchange_f_and_o(grads):
+    f, i, o, g = np.split(grads["W_h"], 4, axis=1)
+    return {"W_h": np.concatenate([o, i, f, g], axis=1)}
+
+
+def _scaled(factor, *index):
+    def change(array):
+        array = array.copy()
+        array[index] *= factor
+        return array
+
+    return change
+
+
+FAULTY_LAYERS = {
+    "exchanged": (_with_fault(BNLSTM, _exchange_f_and_o), "W_h", "the gate blocks f and o are exchanged"),
+    "gate": (_with_fault(LSTM, lambda g: {"b": _scaled(-1, slice(8, 12))(g["b"])}), "b",
+             "wrong only at gate block o (of f, i, o, g): there the opposite sign everywhere"),
+    "steps": (_with_fault(BNRNN, dx=_scaled(2, slice(3))), "x",
+              "wrong only at time step 0, 1, 2 (of 0 .. 4): there a constant factor: 0.5 times"),
+    "example": (_with_fault(RNN, dx=_scaled(1.5, slice(None), 2)), "x", "wrong only at example 2 (of 0 .. 5)"),
+    "mean": (_with_fault(LSTM, lambda g: {"W_x": g["W_x"] / 6}), "W_x", "6 is the number of examples"),
+    "mean over time": (_with_fault(BNRNN, lambda g: {"b": g["b"] / 5}), "b", "5 is the number of time steps"),
+    "last loss": (_with_fault(BNLSTM, dh=_scaled(0, slice(4))), "W_h",
+                  "only the loss of time step 4 (of 0 .. 4) is in it"),
+    "one loss less": (_with_fault(LSTM, dh=_scaled(0, 2)), "W_x", "the loss of time step 2 (of 0 .. 4) is not in it"),
+    "one example": (_with_fault(RNN, dh=_scaled(0, slice(None), slice(1, 6))), "W_h", "only the loss of example 0"),
+}
+
+
+@pytest.mark.parametrize("fault", FAULTY_LAYERS)
+def test_a_fault_in_a_layer_is_localised(fault, rng):
+    layer, name, hint = FAULTY_LAYERS[fault]
+    x = rng.normal(size=(5, 6, 3))
+    report = check_gradients(layer, x)
+    assert hint in report[name].hint, report
+    assert "minibn.trace(cell, x, dh).check() shows the first wrong quantity" in report.notes[-1]
+    if name != "x":
+        model = check_gradients(SequenceClassifier(layer, 7, rng=0), x)
+        if not fault.endswith(("loss", "less", "one example")):
+            assert hint in model[f"cell.{name}"].hint and "trace(model.cell" in model.notes[-1]
+
+
+def test_the_share_of_one_step_is_recognised(rng):
+    """A gradient that each step overwrites, instead of adding to it, is that of the step which came last: t = 0."""
+    class Overwriting(BNRNN):
+        def backward(self, dh, cache, observe=None):
+            seen = {}
+            dx, grads = super().backward(dh, cache, lambda t, gradients, _: seen.update({t: gradients}))
+            return dx, {**grads, "b": seen[at].h_tilde.sum(axis=0)}
+
+    for at in (0, 3):
+        report = check_gradients(Overwriting(3, 4, rng=0), rng.normal(size=(5, 6, 3)))
+        assert f"only the use of b at time step {at} (of 0 .. 4) is in it" in report["b"].hint, report
+
+
 def test_zero_parameters_would_hide_a_fault_so_they_are_redrawn(rng):
     class Careless(RNN):
         def backward(self, dh, cache, observe=None):
@@ -550,7 +866,7 @@ def test_a_large_layer_is_checked_along_directions(rng):
     assert report.ok, report
     assert report["W_h"].index is None and report["W_h"].how == "direction"
     assert any("one random direction per tensor" in note for note in report.notes)
-    assert report.evaluations < 20 + 8 * 40          # the states of each example are few: element by element
+    assert report.evaluations < 30 + 8 * 40          # the states of each example are few: element by element
 
 
 def test_a_model_is_checked_through_its_loss(rng):

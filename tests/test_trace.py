@@ -177,6 +177,7 @@ def test_check_finds_a_wrong_line(mutant, layer, first):
         names = list(trace.quantities)
         report = trace.check(names[names.index(first):], elementwise=False)
     assert not report.ok
+    assert report.to_dict()["first_wrong"] == report.first_wrong.name
     t = T - 2 if mutant.startswith("unroll") else T - 1             # nothing is later than the last step
     assert report.first_wrong.name == f"{first}[{t}]"
     assert f"first wrong on the way back: {first}[{t}]" in str(report) and "FAIL" in str(report)
@@ -332,6 +333,24 @@ def test_what_is_not_a_number_is_marked():
     assert "± 0<" in minibn.tracing.html.heat_map(np.full((1, 2), np.nan))
 
 
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+def test_the_largest_and_the_smallest_numbers_are_drawn(dtype):
+    """Where a gradient explodes or vanishes one needs the picture most."""
+    info = np.finfo(dtype)
+    for size in (info.max, info.tiny, info.smallest_subnormal):
+        html = minibn.tracing.html.heat_map(np.array([[size, -size, size, 0.0]], dtype))
+        assert re.findall(r"<td[^>]*>([^<]+)", html) == ["+", "−", "+", "0"]
+        assert Tables(html).colours[:2] == [minibn.tracing.html.POSITIVE[-1], minibn.tracing.html.NEGATIVE[-1]]
+    rng = np.random.default_rng(8)
+    with np.errstate(all="ignore"):
+        trace = minibn.trace(minibn.LSTM(D, H, dtype=dtype, rng=rng), normal(rng, T, N, D).astype(dtype),
+                             np.full((T, N, H), info.max))
+    assert not np.isfinite(trace["h_prev"].gradient).all()
+    for step in map(trace.at, range(T)):
+        assert "<table" in step._repr_html_() and len(str(step).splitlines()) > T
+    assert f"{info.max:+.3g}" in trace.at(-1)._repr_html_() and "∞" in slider.static_html(trace, None)
+
+
 def test_large_arrays_are_cut():
     """The same number of units of every gate; the sizes say what is left out."""
     values = np.arange(20 * 80.0).reshape(20, 80)
@@ -385,6 +404,17 @@ def test_what_a_trace_says_of_itself():
 def test_wrong_arguments(wrong, message):
     with pytest.raises(ValueError, match=message):
         wrong(make_trace("LSTM"))
+
+
+@pytest.mark.parametrize("cell, dh, message", [
+    (lambda cell: minibn.SequenceClassifier(cell, 3), None, r"cell: .*got the model .*trace its layer, model\.cell"),
+    (lambda cell: type(cell), np.ones((T, N, H)), r"cell: .*got the class LSTM; make one of it, LSTM\("),
+    (lambda cell: cell.forward, np.ones((T, N, H)), "cell: .*minibn.check_function"),
+    (lambda cell: cell, None, "dh: expected an array .*got NoneType"),
+])
+def test_what_cannot_be_traced(cell, dh, message):
+    with pytest.raises(TypeError, match=message):
+        minibn.trace(cell(minibn.LSTM(D, H)), np.ones((T, N, D)), dh)
 
 
 def test_an_unknown_quantity():

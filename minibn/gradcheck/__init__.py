@@ -4,10 +4,9 @@ Three entries: `check_gradients` for a layer or model, `check_function` for any 
 `check_gradient_values` for gradients that are already there. All return a `Report` to print.
 """
 
-from minibn.gradcheck.functions import check_function, check_gradient_values
+from minibn.gradcheck.functions import check_function, check_gradient_values, numerical_gradient
 from minibn.gradcheck.layers import check_gradients
 from minibn.gradcheck.measure import error_scale, gradient_error
-from minibn.gradcheck.numeric import numerical_gradient
 from minibn.gradcheck.report import Entry, Report
 from minibn.gradcheck.standard import gradcheck_table, run_standard_checks
 

@@ -8,6 +8,7 @@ from minibn.backend import array_module
 from minibn.gradcheck.measure import largest_gradient
 from minibn.gradcheck.numeric import is_floating
 
+KINK = "a kink of the function"
 NUDGES = 4
 WIDER = 10
 """A gradient that is known to ten times the tolerance at best is judged at that."""
@@ -44,9 +45,20 @@ def diagnose(analytic, numeric, allowed):
         return "transposed"
     if wrong.sum() > 1:
         factor = float(np.sum(analytic * numeric) / np.sum(analytic * analytic))
-        if 1e-6 < abs(factor) < 1e6 and matches(factor * analytic):
-            return f"a constant factor: {factor:.7g} times this would be right"
+        words = f"{factor:.8g}"
+        if 1e-6 < abs(factor) < 1e6 and words not in ("1", "-1") and matches(factor * analytic):
+            return f"a constant factor: {words} times this would be right"
     return f"{int(wrong.sum())} of {wrong.size} elements are wrong"
+
+
+def describe_kink(index, slopes):
+    """The hint on the worst element where `kink_at` found these slopes on its two sides; empty for None."""
+    if slopes is None:
+        return ""
+    at = ",".join(map(str, map(int, index)))
+    return (f"{KINK} at [{at}] (relu or abs at 0, a tie of a maximum, the edge of a clip?): its slope "
+            f"is {slopes[0]:+.6g} below and {slopes[1]:+.6g} above, and the gradient by hand lies between them; "
+            f"move the input off the kink")
 
 
 def blame_rounding(report, differentiate, inputs, rng):
@@ -59,7 +71,7 @@ def blame_rounding(report, differentiate, inputs, rng):
     ----------
     report : Report
     differentiate : callable
-        Inputs -> analytic gradients, under the report's upstream gradient.
+        Inputs -> analytic gradients (of the entries that were measured), under the report's upstream gradient.
     inputs : dict
     rng : numpy.random.Generator
 
@@ -76,7 +88,8 @@ def blame_rounding(report, differentiate, inputs, rng):
             moved[name] = max(moved[name], largest_gradient([nudged[name] - gradient]))
 
     def explain(entry):
-        if entry.ok or not 10 * moved[entry.name] > abs(entry.analytic - entry.numeric):
+        settled = entry.ok or entry.hint.startswith(KINK)       # at a kink the last digit decides between its sides
+        if settled or not 10 * moved.get(entry.name, 0) > abs(entry.analytic - entry.numeric):
             return entry
         reason = f"the inputs' last digit moves this gradient by {moved[entry.name]:.0e}"
         if entry.error <= WIDER * entry.tolerance:

@@ -1,22 +1,32 @@
 """Checking the gradients of any function: ours, a student's, the user's own."""
 
+import warnings
+
 import numpy as np
 
+from minibn.gradcheck.arbiter import CENTRAL_TOLERANCE, Arbiter
 from minibn.gradcheck.arguments import (
+    Absent,
+    by_hand,
     copy_inputs,
     draw_upstream,
+    make_rng,
+    match_upstream,
     name_gradients,
     names_to_check,
+    not_implemented,
     require_float64,
+    require_outputs,
     require_unchanged,
 )
 from minibn.gradcheck.compare import Comparison
-from minibn.gradcheck.diagnose import blame_rounding
+from minibn.gradcheck.diagnose import KINK, blame_rounding, diagnose
 from minibn.gradcheck.measure import gradient_error
-from minibn.gradcheck.numeric import as_outputs, is_floating, match_upstream, steps_of
-from minibn.gradcheck.report import Report
+from minibn.gradcheck.numeric import CENTRAL_STEPS, Probe, as_outputs, draw_direction, is_floating, steps_of
+from minibn.gradcheck.report import Entry, Report
+from minibn.gradcheck.watch import find_calls
 
-TOLERANCES = {"complex": 1e-10, "central": 1e-6}
+TOLERANCES = {"complex": 1e-10, "central": CENTRAL_TOLERANCE}
 MAX_ELEMENTS = 2000
 """Up to here every element is moved on its own; beyond, one random direction per tensor says right or wrong,
 and the fault is searched for afterwards."""
@@ -52,13 +62,16 @@ def check_function(forward, backward, inputs, *, title=None, wrt=None, seed=0, *
     Returns
     -------
     Report
+        A gradient that is not there has a row too, "missing" or (of a blank that raises NotImplementedError)
+        "not implemented".
 
     Raises
     ------
     TypeError
-        An input of another floating type than float64; a function that a complex number cannot pass through.
+        An input or output of another floating type than float64, no output to differentiate at all; a function
+        that a complex number cannot pass through.
     ValueError
-        A gradient that is missing or has another shape than its input; a function that changes its inputs; a
+        A gradient of another shape than its input; a function that changes its inputs; a
         backward that gives another answer the second time.
 
     Examples
@@ -80,37 +93,53 @@ def check_function(forward, backward, inputs, *, title=None, wrt=None, seed=0, *
     before = copy_inputs(inputs)
     require_float64(copies)
     names = names_to_check(copies, wrt)
-    result = forward(**copies)
-    if not isinstance(result, tuple) or len(result) < 2:
-        raise ValueError(f"forward: expected it to return (out, cache), got {type(result).__name__}; "
-                         f"return a tuple whose last entry is what backward needs")
-    *outputs, cache = result
-    rng = np.random.default_rng([seed, 4])     # [seed, 0] would be the stream of default_rng(seed), perhaps x's own
-    upstream = [draw_upstream(output, rng) for output in outputs]
-    gradients, again = (name_gradients(backward(*upstream, cache), copies, names) for _ in range(2))
-    require_unchanged(before, copies)
-    for name in names:
-        # A NaN is left to the report, which says where it is.
-        if gradient_error(again[name], gradients[name]) > 1e-9:
-            raise ValueError(f"backward: expected the same gradient of {name!r} when called twice with one cache, "
-                             f"got another; it must neither accumulate nor change its cache")
+    rng = make_rng(seed, 4)     # [seed, 0] would be the stream of default_rng(seed), perhaps x's own
+    try:
+        result = forward(**copies)
+    except NotImplementedError as error:
+        upstream, gradients = None, dict.fromkeys(names, not_implemented(error))
+    else:
+        *outputs, cache = _outputs_and_cache(result)
+        upstream = tuple(draw_upstream(output, rng) for output in outputs)
+        gradients, again = (by_hand(lambda: backward(*upstream, cache), copies, names) for _ in range(2))
+        require_unchanged(before, copies)
+        _require_same(gradients, again)
     report = check_gradient_values(
-        lambda **values: forward(**values)[:-1], before, gradients, upstream=tuple(upstream), wrt=names,
+        lambda **values: tuple(forward(**values)[:-1]), before, gradients, upstream=upstream, wrt=names,
         seed=seed, title=title or getattr(forward, "__name__", "function"), **options,
     )
-    if report.ok:
+    measured = [entry.name for entry in report.entries if entry.measured]
+    if report.ok or not measured:
         return report
 
     def differentiate(nudged):
         *_, cache = forward(**nudged)
-        return name_gradients(backward(*upstream, cache), nudged, names)
+        return name_gradients(backward(*upstream, cache), nudged, measured)
 
     return blame_rounding(report, differentiate, before, rng)
 
 
+def _outputs_and_cache(result):
+    if not isinstance(result, tuple | list) or len(result) < 2:
+        raise ValueError(f"forward: expected it to return (out, cache), got {type(result).__name__}; "
+                         f"return a tuple whose last entry is what backward needs")
+    require_outputs(as_outputs(result[:-1]))
+    return result
+
+
+def _require_same(gradients, again):
+    """Refuse a backward that accumulates. A NaN is left to the report, which says where it is."""
+    for name, gradient in gradients.items():
+        if isinstance(gradient, Absent) or isinstance(again[name], Absent):
+            continue
+        if gradient_error(again[name], gradient) > 1e-9:
+            raise ValueError(f"backward: expected the same gradient of {name!r} when called twice with one cache, "
+                             f"got another; it must neither accumulate nor change its cache")
+
+
 def check_gradient_values(
     function, inputs, gradients, *, upstream=None, title=None, wrt=None, seed=0, method="complex",
-    elementwise=None, tolerance=None, step=None, max_elements=MAX_ELEMENTS,
+    elementwise=None, tolerance=None, step=None, max_elements=MAX_ELEMENTS, explain=None,
 ):
     """Check gradients that are already computed, of ``sum(upstream * function(**inputs))``.
 
@@ -126,7 +155,9 @@ def check_gradient_values(
         The gradient with respect to the output that ``gradients`` were computed with; draw it at random. Not
         needed for a function that returns one number.
     method : {"complex", "central"}
-        Complex step (needs analytic code that accepts complex128) or central differences.
+        Complex step (needs code that accepts complex128) or central differences. Central differences along one
+        direction stand beside the complex step in any case, and judge a tensor (at their tolerance) where they
+        show that the function is not analytic; a note says which call is not.
     elementwise : bool, optional
         True: every element on its own. False: one random direction per tensor, followed by a search for the
         wrong element where that fails. By default True up to ``max_elements`` elements in all.
@@ -137,25 +168,28 @@ def check_gradient_values(
         tensors that do not agree there are tried at 1e-4 and 1e-6 too, and the best counts.
     max_elements : int
         The largest number of elements that are moved one by one.
+    explain : callable, optional
+        ``explain(name, analytic, numeric, allowed)``: the hint on a wrong tensor, when
+        `minibn.gradcheck.diagnose.diagnose` does not know enough about it.
 
     Returns
     -------
     Report
+        A gradient that is not there has a row too, "missing" or "not implemented".
     """
     steps = steps_of(method, step)
     tolerance = TOLERANCES[method] if tolerance is None else float(tolerance)
     for name, value in (("tolerance", tolerance), ("step", min(steps))):
         if not value > 0:
             raise ValueError(f"{name}: expected a positive number, got {value}; leave it out for the default")
+    rng = make_rng(seed, 1)
     copies = copy_inputs(inputs)
     before = copy_inputs(inputs)
     require_float64(copies)
     names = names_to_check(copies, wrt)
     gradients = name_gradients(gradients, copies, names)
-    upstream = match_upstream(upstream, as_outputs(function(**copies)))
-    require_unchanged(before, copies)
-
-    elements = sum(gradient.size for gradient in gradients.values())
+    there = {name: gradient for name, gradient in gradients.items() if not isinstance(gradient, Absent)}
+    elements = sum(gradient.size for gradient in there.values())
     notes = []
     if elementwise is None:
         elementwise = elements <= max_elements
@@ -165,18 +199,90 @@ def check_gradient_values(
     constant = [name for name, value in before.items() if is_floating(value) and name not in names]
     if constant:
         notes.append(f"held constant: {', '.join(constant)}")
-    comparison = Comparison(
-        function, before, upstream, gradients, method=method, steps=steps, tolerance=tolerance,
-        rng=np.random.default_rng([seed, 1]),
-    )
-    entries = comparison.by_elements() if elementwise else comparison.by_directions(max_elements)
+    entries = {name: Entry.absent(name, copies[name].shape, tolerance, *gradient)
+               for name, gradient in gradients.items() if name not in there}
+    evaluations = 0
+    if there:
+        upstream = match_upstream(upstream, as_outputs(function(**copies)))
+        require_unchanged(before, copies)
+        comparison = Comparison(function, before, upstream, there, method=method, steps=steps, tolerance=tolerance,
+                                rng=rng, explain=explain or (lambda name, *found: diagnose(*found)))
+        found = comparison.by_elements() if elementwise else comparison.by_directions(max_elements)
+        entries.update({entry.name: entry for entry in found})
+        evaluations = comparison.evaluations
+        notes += _notes_on_the_complex_step(comparison, function, before, found)
     kind = "complex step" if method == "complex" else "central differences"
     return Report(
         title=title or getattr(function, "__name__", "function"),
         method=f"{kind} (s = {', '.join(f'{step:.0e}' for step in steps)}), "
                f"{'element-wise' if elementwise else 'random directions'}, float64, tolerance {tolerance:.0e}, "
                f"seed {seed}",
-        evaluations=comparison.probe.evaluations,
-        entries=tuple(entries),
+        evaluations=evaluations,
+        entries=tuple(entries[name] for name in names),
         notes=tuple(notes),
     )
+
+
+def _notes_on_the_complex_step(comparison, function, inputs, entries):
+    """What to say of the tensors that central differences judge, and of those that they cannot judge."""
+    notes = []
+    if comparison.overruled:
+        kinks = [entry.name for entry in entries if entry.hint.startswith(KINK)]
+        reason = _not_analytic(function, inputs, at_kinks=set(comparison.overruled) <= set(kinks))
+        notes.append(f"{reason}; central differences judge {', '.join(comparison.overruled)}, to "
+                     f"{CENTRAL_TOLERANCE:.0e}")
+    if comparison.unsettled:
+        notes.append(f"the complex step stands alone for {', '.join(comparison.unsettled)}: central differences at two "
+                     f"step sizes do not agree with each other there, as where a batch norm meets nearly equal rows")
+    return notes
+
+
+def _not_analytic(function, inputs, at_kinks=False):
+    """Why the complex step is wrong, in words."""
+    calls = find_calls(function, inputs)
+    if calls:
+        return f"the function is not analytic, so that the complex step loses what flows through {', '.join(calls)}"
+    if at_kinks:
+        return "the function has a kink there, of which the complex step sees one side"
+    return ("the function is not analytic here, and no call was seen that takes complex numbers and returns real ones "
+            "(a kink? code outside NumPy?)")
+
+
+def numerical_gradient(function, inputs, name, *, upstream=None, method="complex", step=None):
+    """The gradient of ``sum(upstream * function(**inputs))`` with respect to one input, element by element.
+
+    Where central differences show that the function is not analytic they take the place of the complex step, with a
+    warning that names the call.
+
+    Parameters
+    ----------
+    function : callable
+        ``function(**inputs)`` returns an array or a tuple of arrays.
+    inputs : dict of str to value
+        Nothing is changed.
+    name : str
+        The input to move.
+    upstream : ndarray, tuple of ndarray or None
+        The gradient of a loss with respect to the output; None for a function that returns one number.
+    method : {"complex", "central"}
+    step : float, optional
+        1e-30 for the complex step, 1e-5 for central differences when not given.
+
+    Returns
+    -------
+    ndarray of float64, on the host, of the input's shape
+    """
+    step = steps_of(method, step)[0]
+    inputs = copy_inputs(inputs)
+    [name] = names_to_check(inputs, [name])
+    upstream = match_upstream(upstream, as_outputs(function(**inputs)))
+    gradient = Probe(function, inputs, upstream, method).gradient(name, step)
+    if method == "central":
+        return gradient
+    arbiter = Arbiter(function, inputs, upstream)
+    direction = draw_direction(gradient.shape, make_rng(0, 1))
+    arbiter.judge({name: float(np.sum(gradient * direction))}, {name: direction})
+    if not arbiter.overruled:
+        return gradient
+    warnings.warn(f"function: {_not_analytic(function, inputs)}; these are central differences", stacklevel=2)
+    return arbiter.probe.gradient(name, CENTRAL_STEPS[0])

@@ -6,7 +6,9 @@ import numpy as np
 
 from minibn.backend import array_module
 from minibn.errors import is_array
+from minibn.gradcheck.arguments import by_hand, make_rng, require_layer
 from minibn.gradcheck.functions import check_function, check_gradient_values
+from minibn.gradcheck.locate import Shapes, parts_that_came
 from minibn.gradcheck.numeric import draw_direction, is_floating
 
 
@@ -48,6 +50,13 @@ def check_gradients(
     Returns
     -------
     Report
+        The hint on a wrong gradient says at which time steps, gates, examples it is wrong, and which part of the
+        sum it is, where that is certain.
+
+    Raises
+    ------
+    TypeError
+        `cell` is no layer and no model: a function (see `minibn.check_function`), a class, another library's.
 
     Examples
     --------
@@ -57,10 +66,11 @@ def check_gradients(
     >>> report.ok
     True
     """
+    require_layer(cell)
     if not is_array(x) or x.ndim < 2:
         raise TypeError(f"x: expected an array (T, N, D), or integers (T, N), got {type(x).__name__}; "
                         f"convert it with numpy.asarray")
-    rng = np.random.default_rng([seed, 2])
+    rng = make_rng(seed, 2)
     work = _randomised_float64_copy(cell, rng)
     x = _as_float64(x)
     known = {"mask": mask, "statistics": statistics}
@@ -77,27 +87,45 @@ def check_gradients(
     if first_step:
         known["first_step"] = first_step
     if initial_state is not None:
-        return _check_layer(work, x, tuple(map(_as_float64, initial_state)), known, options)
-    learned = _check_layer(work, x, None, known, options)
-    return _with_given_states(learned, work, x, known, rng, options)
+        report = _check_layer(work, x, tuple(map(_as_float64, initial_state)), known, options)
+    else:
+        learned = _check_layer(work, x, None, known, options)
+        report = _with_given_states(learned, work, x, known, rng, options)
+    return _where_to_look(report, "cell")
 
 
-def _check_layer(work, x, initial_state, known, options):
-    states = {} if initial_state is None else dict(zip(work.state_names, initial_state, strict=True))
-    learned = [name for name in work.params if name not in states]
+def _check_layer(work, x, initial_state, known, options, label=""):
+    """The report on a layer; the rows of given states are named with `label` behind."""
+    given = () if initial_state is None else work.state_names
+    rows = {name: f"{name}{label}" if name in given else name for name in ("x", *work.params)}
+    learned = [name for name in work.params if name not in given]
     runner = work.map_params(lambda value: value)   # takes the moved (complex) parameters; `work` keeps its own
 
     def forward(x, **tensors):
         runner.params.update({name: tensors[name] for name in learned})
-        start = {"initial_state": tuple(tensors[name] for name in states)} if states else {}
+        start = {"initial_state": tuple(tensors[rows[name]] for name in given)} if given else {}
         return runner.forward(x, **start, **known)
 
     def backward(dh, cache):
         dx, grads = runner.backward(dh, cache)
-        return {"x": dx, **grads}
+        return {rows.get(name, name): gradient for name, gradient in {"x": dx, **grads}.items()}
 
+    states = {rows[name]: state for name, state in zip(given, initial_state or (), strict=True)}
     inputs = {"x": x, **{name: work.params[name] for name in learned}, **states}
-    return check_function(forward, backward, inputs, **options)
+    report = check_function(forward, backward, inputs, **{"explain": Shapes(work, x).explain, **options})
+    wrong = [entry.name for entry in report.entries if entry.name in learned and entry.wrong]
+    parts = parts_that_came(work, x, wrong, make_rng(options["seed"], 5), initial_state=initial_state, **known)
+    return replace(report, entries=tuple(
+        replace(entry, hint=f"{entry.hint}; {parts[entry.name]}") if entry.name in parts else entry
+        for entry in report.entries))
+
+
+def _where_to_look(report, layer):
+    """The report with a note on the next step, where a gradient is wrong."""
+    if not any(entry.wrong for entry in report.entries):
+        return report
+    note = f"minibn.trace({layer}, x, dh).check() shows the first wrong quantity on the way back"
+    return replace(report, notes=(*report.notes, note))
 
 
 def _with_given_states(learned, work, x, known, rng, options):
@@ -105,9 +133,12 @@ def _with_given_states(learned, work, x, known, rng, options):
     H = work.params["h0"].shape[0]
     xp = array_module(work.params["h0"])
     states = tuple(xp.asarray(0.5 * rng.standard_normal((x.shape[1], H))) for _ in work.state_names)
-    given = _check_layer(work, x, states, known, {**options, "wrt": work.state_names})
-    rows = tuple(replace(entry, name=f"{entry.name} (per example)") for entry in given.entries)
-    return replace(learned, entries=learned.entries + rows, evaluations=learned.evaluations + given.evaluations)
+    label = " (per example)"
+    options = {**options, "wrt": [f"{name}{label}" for name in work.state_names]}
+    given = _check_layer(work, x, states, known, options, label)
+    notes = tuple(note for note in given.notes if not note.startswith("held constant"))
+    return replace(learned, entries=learned.entries + given.entries, notes=learned.notes + notes,
+                   evaluations=learned.evaluations + given.evaluations)
 
 
 def _check_model(work, x, y, known, initial_noise, options):
@@ -117,9 +148,12 @@ def _check_model(work, x, y, known, initial_noise, options):
         runner.params.update(tensors)
         return runner.loss(x, y, initial_noise=initial_noise, **known)
 
-    _, gradients = work.loss_and_grads(x, y, initial_noise=initial_noise, **known)
     inputs = {"x": x, "initial_noise": initial_noise, **work.params}
-    return check_gradient_values(loss, inputs, gradients, wrt=list(work.params), **options)
+    gradients = by_hand(lambda: work.loss_and_grads(x, y, initial_noise=initial_noise, **known)[1], inputs,
+                        list(work.params))
+    options = {"explain": Shapes(work.cell, x).explain, **options}
+    report = check_gradient_values(loss, inputs, gradients, wrt=list(work.params), **options)
+    return _where_to_look(report, "model.cell")
 
 
 def _randomised_float64_copy(cell, rng):

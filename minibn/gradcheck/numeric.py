@@ -100,6 +100,20 @@ class Probe:
         scale = 1.0 if self.method == "complex" else float(step_scale(to_host(base)))
         return self._slope(place, flat_index, base, 1.0, step * scale)
 
+    def sides(self, name, flat_index, step):
+        """The slopes of one element just below and just above its value (central differences take their mean)."""
+        place = self.inputs[name].reshape(-1)
+        base = place[flat_index].copy()
+        step = step * float(step_scale(to_host(base)))
+        below, here, above = (self._moved(place, flat_index, base, offset) for offset in (-step, 0.0, step))
+        return tuple(self._weigh([a - b for a, b in zip(*pair, strict=True)]) / step
+                     for pair in ((here, below), (above, here)))
+
+    def size(self):
+        """The sum of the absolute values of all terms of the scalar: what its rounding is relative to."""
+        terms = [abs(gradient * output) for gradient, output in zip(self._weights(), self._evaluate(), strict=True)]
+        return sum(float(array_module(term).sum(term)) for term in terms)
+
     def gradient(self, name, step):
         """All elements' derivatives, one after the other, as a host array of the input's shape."""
         value = self.inputs[name]
@@ -108,27 +122,32 @@ class Probe:
 
     def _slope(self, place, index, base, direction, step):
         if self.method == "complex":
-            place[index] = base + 1j * step * direction
-            slope = self._weigh([output.imag for output in self._evaluate()]) / step
+            slope = self._weigh([out.imag for out in self._moved(place, index, base, 1j * step * direction)]) / step
         else:
-            place[index] = base + step * direction
-            above = self._evaluate()
-            place[index] = base - step * direction
-            below = self._evaluate()
+            above, below = (self._moved(place, index, base, sign * step * direction) for sign in (1, -1))
             # The outputs are subtracted before they are summed: less is lost to rounding.
             slope = self._weigh([a - b for a, b in zip(above, below, strict=True)]) / (2 * step)
-        place[index] = base
         return slope
+
+    def _moved(self, place, index, base, offset):
+        """The outputs with ``place[index]`` moved; it is put back."""
+        place[index] = base + offset
+        outputs = self._evaluate()
+        place[index] = base
+        return outputs
 
     def _evaluate(self):
         self.evaluations += 1
-        outputs = as_outputs(self.function(**self.inputs))
-        return [out for out, gradient in zip(outputs, self.upstream, strict=True) if gradient is not None]
+        outputs = zip(as_outputs(self.function(**self.inputs)), self.upstream, strict=True)
+        # Copies: an output may be the input itself, or a buffer that the next call fills again.
+        return [out.copy() if is_array(out) else out for out, gradient in outputs if gradient is not None]
 
     def _weigh(self, changes):
-        upstream = [gradient for gradient in self.upstream if gradient is not None]
-        products = [gradient * change for gradient, change in zip(upstream, changes, strict=True)]
+        products = [gradient * change for gradient, change in zip(self._weights(), changes, strict=True)]
         return sum(float(array_module(product).sum(product)) for product in products)
+
+    def _weights(self):
+        return [gradient for gradient in self.upstream if gradient is not None]
 
     def _try_complex_numbers(self):
         """One evaluation that refuses to lose an imaginary part silently, as a cast to float would."""
@@ -141,45 +160,3 @@ class Probe:
                 f"function: expected one that takes complex128, as a complex step needs, got an error ({error}); "
                 f"make buffers with the dtype of the inputs, avoid float casts, or pass method='central'"
             ) from error
-
-
-def numerical_gradient(function, inputs, name, *, upstream=None, method="complex", step=None):
-    """The gradient of ``sum(upstream * function(**inputs))`` with respect to one input, element by element.
-
-    Parameters
-    ----------
-    function : callable
-        ``function(**inputs)`` returns an array or a tuple of arrays.
-    inputs : dict of str to value
-        Nothing is changed.
-    name : str
-        The input to move.
-    upstream : ndarray, tuple of ndarray or None
-        The gradient of a loss with respect to the output; None for a function that returns one number.
-    method : {"complex", "central"}
-    step : float, optional
-        1e-30 for the complex step, 1e-5 for central differences when not given.
-
-    Returns
-    -------
-    ndarray of float64, on the host, of the input's shape
-    """
-    step = steps_of(method, step)[0]
-    upstream = match_upstream(upstream, as_outputs(function(**inputs)))
-    return Probe(function, inputs, upstream, method).gradient(name, step)
-
-
-def match_upstream(upstream, outputs):
-    """The upstream gradient as a tuple with one array (or None) per output."""
-    shapes = [getattr(output, "shape", ()) for output in outputs]
-    if upstream is None and shapes == [()]:
-        return (1.0,)
-    if upstream is None:
-        raise ValueError(f"upstream: expected random arrays of the outputs' shapes {shapes}, got None; "
-                         f"pass those that the gradients were computed with")
-    upstream = as_outputs(upstream)
-    given = [None if gradient is None else getattr(gradient, "shape", ()) for gradient in upstream]
-    if len(given) != len(shapes) or any(g not in (None, s) for g, s in zip(given, shapes, strict=True)):
-        raise ValueError(f"upstream: expected the outputs' shapes {shapes}, got {given}; "
-                         f"pass one array (or None) per output")
-    return upstream

@@ -20,7 +20,8 @@ class Entry:
     analytic, numeric : float
         The two values at the worst element, or along the direction.
     how : str
-        "element-wise", "direction" or "bisection" (a wrong direction, traced to one element).
+        "element-wise", "direction" or "bisection" (a wrong direction, traced to one element); "missing" or
+        "not implemented" where there is no gradient to measure, and the numbers are NaN.
     hint : str
         What kind of fault this looks like; empty when there is none.
     """
@@ -45,8 +46,25 @@ class Entry:
         """The error in units of its tolerance; NaN counts as infinite."""
         return math.inf if math.isnan(self.error) else self.error / self.tolerance
 
+    @classmethod
+    def absent(cls, name, shape, tolerance, how, hint):
+        """The row of a gradient that is not there."""
+        return cls(name, shape, math.nan, tolerance, None, math.nan, math.nan, how, hint)
+
+    @property
+    def measured(self):
+        """Whether there was a gradient to measure."""
+        return self.how not in ABSENT
+
+    @property
+    def wrong(self):
+        """Whether it was measured and found wrong, for certain."""
+        return self.measured and not self.ok and not self.hint.startswith("no verdict")
+
     def cells(self):
         """The row of the table."""
+        if not self.measured:
+            return (self.name, _shape(self.shape), "", "", self.how, "", "", "")
         where = "direction" if self.index is None else "[" + ",".join(map(str, self.index)) + "]"
         return (
             self.name, _shape(self.shape), f"{self.error:.1e}", f"{self.tolerance:.0e}",
@@ -54,12 +72,13 @@ class Entry:
         )
 
 
+ABSENT = ("missing", "not implemented")
 COLUMNS = ("name", "shape", "error", "tolerance", "ok?", "worst at", "analytic", "numeric")
 
 
 @dataclass(frozen=True)
 class Report:
-    """The result of a gradient check: ``report.ok``, ``report.worst``, ``report.entries``, ``print(report)``.
+    """The result of a gradient check: ``report.ok``, ``report.worst``, ``report.to_dict()``, ``print(report)``.
 
     Attributes
     ----------
@@ -103,8 +122,23 @@ class Report:
     def summary(self):
         """One line: how many tensors, how many failed, the worst error."""
         failed = [entry for entry in self.entries if not entry.ok]
+        if not self.entries:
+            return "nothing was checked"
         verdict = f"{len(failed)} of {len(self.entries)} FAILED" if failed else f"all {len(self.entries)} ok"
+        if not self.worst.measured:
+            return f"{verdict}, {self.worst.name} {self.worst.how}"
         return f"{verdict}, worst error {self.worst.error:.1e} ({self.worst.name})"
+
+    def to_dict(self):
+        """The same as plain values, ready for JSON: a number that is not finite is None, as JSON has none.
+
+        Returns
+        -------
+        dict
+            The attributes by name, and ``ok``; each entry a dict likewise.
+        """
+        return {**_plain(vars(self)), "ok": self.ok, "summary": self.summary(),
+                "entries": [{**_plain(vars(entry)), "ok": entry.ok} for entry in self.entries]}
 
     def __repr__(self):
         return f"<gradient check of {self.title}: {self.summary()}>"
@@ -120,10 +154,22 @@ class Report:
             ).rstrip()
             for row in rows
         ]
-        hints = [f"hint: {entry.name}: {entry.hint}" for entry in self.entries if entry.hint]
+        reasons = {}        # one blank leaves many gradients out: its reason is given once
+        for entry in self.entries:
+            if entry.hint:
+                reasons.setdefault((entry.hint, entry.name if entry.measured else ""), []).append(entry.name)
+        hints = [f"hint: {', '.join(names)}: {hint}" for (hint, _), names in reasons.items()]
         notes = [f"note: {note}" for note in self.notes]
         method = f"{self.method}, {self.evaluations} evaluations"
         return "\n".join([self.title, method, "", *table, "", self.summary(), *hints, *notes])
+
+
+def _plain(value):
+    if isinstance(value, dict):
+        return {name: _plain(part) for name, part in value.items()}
+    if isinstance(value, tuple | list):
+        return [_plain(part) for part in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _shape(shape):

@@ -3,6 +3,7 @@
 import numpy as np
 
 from minibn.errors import check_choice
+from minibn.gradcheck.arguments import make_rng
 from minibn.gradcheck.layers import check_gradients
 from minibn.layers import BNLSTM, BNRNN, LSTM, RNN, BNRNNTwoTerm
 from minibn.models import LanguageModel, SequenceClassifier
@@ -90,7 +91,7 @@ def _cases(cell, rng):
 
 
 def _check_cell(label, cell, seed):
-    rng = np.random.default_rng([seed, 3])
+    rng = make_rng(seed, 3)
     cases = _cases(cell, rng)
     for case, arguments in cases.items():
         yield check_gradients(cell, seed=seed, title=f"{label}: {case}", **arguments)

@@ -37,7 +37,7 @@ def check_trace(trace, names=None, **options):
         places = {key: place for key, place in places.items() if key[0] in names}
         gradients = {name: gradient for name, gradient in gradients.items() if name in names}
     labels = {f"{name}[{t}]": place for (name, t), place in places.items()}
-    units = {label: _unit(label, place, cell, options.get("method")) for label, place in labels.items()}
+    units = {label: _unit(label, place, cell) for label, place in labels.items()}
 
     def function(**values):
         nudges = {place.visit: values[label] * units[label] - place.value for label, place in labels.items()}
@@ -56,11 +56,9 @@ def check_trace(trace, names=None, **options):
                        quantities=tuple(dict.fromkeys(name for name, _ in places)))
 
 
-def _unit(label, place, cell, method):
+def _unit(label, place, cell):
     """What a step is measured in: a variance near zero must not become negative by a central difference."""
-    if method == "central" and "_variance" in label:
-        return float(place.value.min()) + cell.eps
-    return 1.0
+    return float(place.value.min()) + cell.eps if "_variance" in label else 1.0
 
 
 def _find_places(trace, cache, visits):

@@ -109,7 +109,8 @@ def _cell(value, largest, n, k, edge):
         mark = "?" if np.isnan(value) else "∞" if value > 0 else "-∞"
         names.append("x")
     elif value:
-        level = min(len(SHADES) - 1, int(len(SHADES) * abs(float(value)) / largest))
+        # Divided first: five times 1e308 is more than a float holds.
+        level = min(len(SHADES) - 1, int(abs(float(value)) / largest * len(SHADES)))
         mark, colour = ("+", POSITIVE[level]) if value > 0 else ("−", NEGATIVE[level])
     classes = f" class='{' '.join(names)}'" if len(names) > 1 else f" class={names[0]}" if names else ""
     return f"<td{classes} bgcolor={colour} title=[{n},{k}]:{value:+.3g}>{mark}"

@@ -32,6 +32,11 @@ class TraceReport(Report):
         back = (f"{name}[{t}]" for t in reversed(range(self.T)) for name in reversed(self.quantities))
         return next((failed[label] for label in back if label in failed), next(iter(failed.values()), None))
 
+    def to_dict(self):
+        """As `minibn.gradcheck.Report.to_dict`, and the name of the first wrong quantity (None if all are right)."""
+        first = self.first_wrong
+        return {**super().to_dict(), "first_wrong": first and first.name}
+
     def __str__(self):
         entries = {entry.name: entry for entry in self.entries}
         times = range(max(0, self.T - COLUMNS), self.T)

@@ -3,6 +3,8 @@
 import numpy as np
 
 from minibn.backend import to_host
+from minibn.errors import is_array
+from minibn.gradcheck.arguments import require_layer
 from minibn.tracing.check import check_trace
 from minibn.tracing.record import record
 from minibn.tracing.slider import show
@@ -26,6 +28,11 @@ def trace(cell, x, dh, mask=None, initial_state=None, statistics=None):
     Returns
     -------
     Trace
+
+    Raises
+    ------
+    TypeError, ValueError
+        `cell` is a model, a class or a function; `dh` is not an array; whatever ``forward`` and ``backward`` refuse.
 
     Examples
     --------
@@ -58,6 +65,10 @@ class Trace:
     """
 
     def __init__(self, cell, x, dh, mask=None, initial_state=None, statistics=None):
+        require_layer(cell, model=False)
+        if not is_array(dh):
+            raise TypeError(f"dh: expected an array (T, N, H), the gradient of a loss with respect to h, got "
+                            f"{type(dh).__name__}; draw one, rng.standard_normal((T, N, H)), or take that of your loss")
         # Copies: training on must not change what was traced.
         self.cell, self.dh = cell.map_params(lambda value: value.copy()), dh.copy()
         self.mask, self.initial_state, self.statistics = mask, initial_state, statistics

@@ -1,0 +1,181 @@
+"""Where a layer's wrong gradient is wrong: which steps, gates, examples; and which part of it is there.
+
+Nothing here is guessed. A block is named where the wrong elements lie in it and nowhere else, an exchange where
+undoing it would be right, a part of the sum where that part, measured on its own, is what came.
+"""
+
+from itertools import combinations
+
+import numpy as np
+
+from minibn.equations.lstm import GATES
+from minibn.gradcheck.diagnose import diagnose
+
+AXES = {"T": "time step", "N": "example", "D": "input feature", "H": "unit", "G": "gate block"}
+EQUAL = 1e-8
+"""How closely a part has to equal what came. It is measured along a random direction, so it can be no other part."""
+SHOWN = 8
+LONGEST = 64
+"""The parts of longer sequences are not looked at one by one."""
+
+
+class Shapes:
+    """What the axes of a layer's tensors are: the hints on their elements.
+
+    Parameters
+    ----------
+    layer : layer
+    x : ndarray
+    """
+
+    def __init__(self, layer, x):
+        self.blocks = getattr(layer, "blocks", 1)
+        T, N = x.shape[:2]
+        self.counts = {N: "examples", T: "time steps", T * N: "examples times that of steps"}
+        self.axes = {"x": "TND", **{name: self._axes_of(name, value.shape) for name, value in layer.params.items()}}
+        self.states = layer.state_names
+
+    def _axes_of(self, name, shape):
+        last = "G" if shape and self.blocks > 1 and name in ("W_x", "W_h", "b", "gamma_x", "gamma_h") else "H"
+        return {"W_x": "D", "W_h": "H"}.get(name, "") + last
+
+    def explain(self, name, analytic, numeric, allowed):
+        """The hint on a tensor; as `minibn.gradcheck.diagnose.diagnose` where there is no more to say."""
+        name = name.removesuffix(" (per example)").rpartition(".")[2]
+        axes = "NH" if name in self.states and analytic.ndim == 2 else self.axes.get(name, "")
+        if len(axes) == analytic.ndim:
+            hint = (self._exchanged(axes, analytic, numeric, allowed)
+                    or self._in_one_place(axes, analytic, numeric, allowed))
+            if hint:
+                return hint
+        hint = diagnose(analytic, numeric, allowed)
+        for count, words in self.counts.items():
+            if hint.startswith("a constant factor") and _close(count * analytic, numeric, allowed):
+                return f"{hint}, and {count} is the number of {words}"
+        return hint
+
+    def _exchanged(self, axes, analytic, numeric, allowed):
+        """Two gate blocks that stand in each other's place."""
+        if axes[-1:] != "G" or self.blocks != len(GATES) or _close(analytic, numeric, allowed):
+            return ""
+        width = analytic.shape[-1] // self.blocks
+        for j, k in combinations(range(self.blocks), 2):
+            order = list(range(self.blocks))
+            order[j], order[k] = k, j
+            columns = np.concatenate([np.arange(block * width, (block + 1) * width) for block in order])
+            if _close(analytic[..., columns], numeric, allowed):
+                return f"the gate blocks {GATES[j]} and {GATES[k]} are exchanged: swapped, this would be right"
+        return ""
+
+    def _in_one_place(self, axes, analytic, numeric, allowed):
+        """The steps, gates, examples ... outside of which all is right, and the pattern inside."""
+        wrong = ~(np.abs(analytic - numeric) <= allowed)
+        places, inside = [], [slice(None)] * analytic.ndim
+        for axis, letter in enumerate(axes):
+            hit = wrong.any(axis=tuple(k for k in range(wrong.ndim) if k != axis))
+            names = list(map(str, range(len(hit))))
+            if letter == "G" and self.blocks == len(GATES):
+                hit, names = hit.reshape(self.blocks, -1).any(axis=1), GATES
+            if hit.all():
+                continue
+            chosen = [name for name, is_hit in zip(names, hit, strict=True) if is_hit]
+            shown = [*chosen[:SHOWN], "..."] if len(chosen) > SHOWN else chosen
+            places.append(f"{AXES[letter]} {', '.join(shown)} (of {_range(names)})")
+            inside[axis] = np.repeat(hit, analytic.shape[axis] // len(hit))
+        if not places:
+            return ""
+        part = np.ix_(*(np.arange(size)[chosen] for size, chosen in zip(analytic.shape, inside, strict=True)))
+        return f"wrong only at {', '.join(places)}: there {diagnose(analytic[part], numeric[part], allowed)}"
+
+
+def parts_that_came(layer, x, names, rng, mask=None, statistics=None, first_step=0, initial_state=None):
+    """Which part of the sum a parameter's gradient is: the loss of one step or example, its use at one step.
+
+    Parameters
+    ----------
+    layer : layer
+        In float64, with random parameters.
+    x, mask, statistics, first_step, initial_state
+        As for its ``forward``.
+    names : list of str
+        The parameters with a wrong gradient.
+    rng : numpy.random.Generator
+
+    Returns
+    -------
+    dict of str to str
+        Name -> hint, for those whose gradient is such a part.
+    """
+    settings = {"mask": mask, "statistics": statistics, "first_step": first_step, "initial_state": initial_state}
+    if not names or len(x) > LONGEST or not isinstance(layer.params[names[0]], np.ndarray):
+        return {}
+    try:
+        return {name: hint for name in names if (hint := _part_that_came(layer, x, settings, name, rng))}
+    except Exception:       # a diagnosis must not fail where the check did not: the layer may take no complex numbers
+        return {}
+
+
+def _part_that_came(layer, x, settings, name, rng):
+    h, cache = layer.forward(x, **settings)
+    dh = rng.standard_normal(h.shape)
+    direction = rng.standard_normal(layer.params[name].shape)
+    came = float(np.sum(layer.backward(dh, cache)[1][name] * direction))
+    losses = (dh * _slope(layer, x, settings, name, direction)).sum(axis=2)             # (T, N)
+    ends = [layer.map_params(lambda value: value) for _ in "ab"]
+    for end, step in zip(ends, (1e-5, -1e-5), strict=True):
+        end.params[name] = layer.params[name] + step * direction
+    central = np.sum(dh * (ends[0].forward(x, **settings)[0] - ends[1].forward(x, **settings)[0])) / 2e-5
+    if not abs(central - losses.sum()) <= 1e-5 * np.abs(losses).max():
+        return ""                                   # the complex step cannot be believed here
+    uses = np.zeros(0)
+    if name not in layer.state_names and layer.input_statistics == "step":
+        uses = np.array([np.sum(dh * _slope(layer, x, settings, name, direction, t)) for t in range(len(x))])
+    return (_part(came, losses.sum(axis=1), "the loss of time step")
+            or _part(came, losses.sum(axis=0), "the loss of example")
+            or _part(came, uses, f"the use of {name} at time step"))
+
+
+def _part(came, shares, words):
+    """A hint if what came is one of the shares, or all but one."""
+    total, scale = shares.sum(), np.abs(shares).max(initial=0)
+    if len(shares) < 2 or abs(came - total) <= EQUAL * scale:
+        return ""
+    for k, share in enumerate(shares):
+        place = f"{words} {k} (of {_range(range(len(shares)))})"
+        if abs(came - share) <= EQUAL * scale:
+            return f"only {place} is in it"
+        if abs(came - (total - share)) <= EQUAL * scale:
+            return f"{place} is not in it"
+    return ""
+
+
+def _slope(layer, x, settings, name, direction, at=None, step=1e-30):
+    """The slope of h where a parameter moves along a direction, at all time steps or at one of them.
+
+    For one, the sequence is run in three pieces: every step has its own statistics, and starts from a given state.
+    """
+    plain = layer.map_params(lambda value: value.astype(complex))
+    moved = plain.map_params(lambda value: value)
+    moved.params[name] = plain.params[name] + 1j * step * direction
+    x = x.astype(complex) if x.dtype.kind == "f" else x
+    mask, state, first = settings["mask"], settings["initial_state"], settings["first_step"]
+    state = None if state is None else tuple(value.astype(complex) for value in state)
+    pieces = [(moved, slice(0, None))] if at is None else [(plain, slice(0, at)), (moved, slice(at, at + 1)),
+                                                           (plain, slice(at + 1, None))]
+    found = []
+    for runner, piece in pieces:
+        if len(x[piece]):
+            h, cache = runner.forward(x[piece], mask=None if mask is None else mask[piece], initial_state=state,
+                                      statistics=settings["statistics"], first_step=first + piece.start)
+            state = cache.final_state
+            found.append(h.imag / step)
+    return np.concatenate(found)
+
+
+def _close(analytic, numeric, allowed):
+    return bool(np.all(np.abs(analytic - numeric) <= allowed))
+
+
+def _range(names):
+    names = list(names)
+    return f"{names[0]} .. {names[-1]}" if isinstance(names[0], int) or names[0].isdigit() else ", ".join(names)
