@@ -19,5 +19,5 @@ __version__ = "0.1.0"
 
 __all__ = ["BNLSTM", "BNRNN", "LSTM", "RNN", "BNRNNTwoTerm", "LanguageModel", "PopulationStatistics",
            "SequenceClassifier", "Statistics", "array_module", "check_function", "check_gradients",
-           "estimate_population_statistics", "free_workspaces", "from_torch", "load", "to_device", "to_host", "to_torch",
-           "trace"]
+           "estimate_population_statistics", "free_workspaces", "from_torch", "load", "to_device", "to_host",
+           "to_torch", "trace"]

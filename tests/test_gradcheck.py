@@ -600,7 +600,7 @@ def _of(output):
     (TypeError, "seed: expected an integer", lambda i: check_function(tanh_forward, tanh_backward, i, seed=None)),
     (TypeError, "seed: expected an integer", lambda i: check_function(tanh_forward, tanh_backward, i, seed="a")),
     (TypeError, "seed: expected an integer", lambda i: check_gradients(RNN(3, 4), np.ones((2, 5, 3)), seed=1.5)),
-    (ValueError, "seed: expected an integer", lambda i: run_standard_checks("rnn", seed=-1)),
+    (ValueError, "seed: expected at least 0", lambda i: run_standard_checks("rnn", seed=-1)),
     *((TypeError, f"cell: expected a layer or model, .*{words}", lambda i, cell=cell: check_gradients(cell, i["x"]))
       for cell, words in [(np.tanh, r"minibn\.check_function\("), (None, r"minibn\.check_function\("),
                           (LSTM, r"got the class LSTM; make one of it"), (object(), r"minibn\.from_torch\(")]),
