@@ -45,7 +45,7 @@ MOMENTS = [
 ]
 
 
-@pytest.fixture(scope="module", params=tiny_run.CONFIGS)
+@pytest.fixture(scope="module", params=["mnist", pytest.param("ptb", marks=pytest.mark.slow)])
 def task(request):
     return request.param
 
@@ -102,6 +102,7 @@ def test_killed_at_a_chosen_moment(task, whole, tmp_path, moment, count):
     assert sorted(os.listdir(folder)) == sorted(os.listdir(whole[0]))
 
 
+@pytest.mark.slow
 def test_killed_at_random_moments(task, whole, tmp_path):
     """One run after another is killed, resumed, killed again, until enough kills have hit a working run."""
     rng = np.random.default_rng()
