@@ -14,7 +14,7 @@ from pathlib import Path
 
 import websocket
 
-WAIT = 60       # seconds, for anything that a loaded machine may take long for
+WAIT = 600      # seconds, for anything that a loaded machine may take long for
 
 
 def wait_for(what, condition, seconds=WAIT):

@@ -74,7 +74,7 @@ def _mend_streams():
             except OSError:
                 os.dup2(os.open(os.devnull, os.O_RDWR), number)
             setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))
-    if hasattr(sys.stdout, "reconfigure"):      # a character that the terminal has not, or no character at all
+    if hasattr(sys.stdout, "reconfigure"):      # a character that the terminal lacks, or no character at all
         sys.stdout.reconfigure(errors="backslashreplace")
 
 
