@@ -550,11 +550,11 @@ KERNELS = [                             # their input terms; what else they do i
         "minibn.kernels.input_rows", "RowsBackward.__init__", INTEGER,
         ("self.m = self.s * np.array(examples.share, dtype)[:, None]", "self.m = self.s / len(examples.ones)",
          "padding has a share of the mean", "W_x"),
-        *_edits(
-            "self.r = self.m * source.inv_std ** 2",
-            (" ** 2", "", "inverse deviation not squared", "W_x"),
-            ("self.m", "self.s", "share of the variance left out", "W_x"),
-        ),
+        ("square, self.per_unit = square_in_units(source.inv_std)", "square, self.per_unit = source.inv_std, 1.0",
+         "inverse deviation not squared", "W_x"),
+        ("square, self.per_unit = square_in_units(source.inv_std)",
+         "square, self.per_unit = square_in_units(source.inv_std)[0], 2.0", "unit left in", "W_x"),
+        ("self.r = self.m * square", "self.r = self.s * square", "share of the variance left out", "W_x"),
     ),
     *_rows(
         "minibn.kernels.input_rows", "RowsBackward.collect", INTEGER,
@@ -593,10 +593,10 @@ KERNELS = [                             # their input terms; what else they do i
     *_rows(
         "minibn.kernels.input_table", "TableBackward.finish", WHOLE,
         *_edits(
-            "dW_x = source.gamma * inv_std * (P - w * (db + A * inv_std ** 2 * e_a))",
+            "dW_x = source.gamma * inv_std * (P - w * (db + A * inv_std * (inv_std * e_a)))",
             ("db + ", "", "through the mean left out", "W_x"),
-            (" + A * inv_std ** 2 * e_a", "", "through the variance left out", "W_x"),
-            (" ** 2", "", "inverse deviation not squared", "W_x"),
+            (" + A * inv_std * (inv_std * e_a)", "", "through the variance left out", "W_x"),
+            ("(inv_std * e_a)", "e_a", "inverse deviation not squared", "W_x"),
             ("source.gamma * ", "", "gamma left out", "W_x"),
         ),
         ('return None, {"W_x": dW_x, "gamma_x": inv_std[0] * e_a, "b": db}',

@@ -420,6 +420,20 @@ def test_little_is_kept_when_nobody_is_served_any_more(monkeypatch):
     assert store.kept == 0
 
 
+def test_sizes_that_nobody_wants_any_more_go_first():
+    """Else an iteration's own blocks would push each other out, and what an earlier one left would stay for ever."""
+    store, owner = workspace.Store(), Owner()
+    store.serve(owner)
+    for size in (50_000, 100_000, 200_000):         # the first size class is the oldest
+        store.empty((size,), np.float64)
+    blocks = set()
+    for _ in range(3):
+        arrays = [store.empty((size,), np.float64) for size in (50_000, 60_000, 70_000)]
+        blocks.add(tuple(array.ctypes.data for array in arrays))
+        del arrays
+    assert len(blocks) <= 2                         # from the second time on they are the same
+
+
 def test_threads_share_the_store():
     """Two layers in four threads, T and N changing: each gets memory of its own, and the gradients of one thread."""
     layers = [LSTM(3, 40, engine="kernels", rng=0), BNLSTM(3, 40, engine="kernels", rng=0)]

@@ -37,11 +37,12 @@ class Store:
     ever in use at once and an eighth: the next iteration will want it again. After that `IDLE` bytes stay at most.
 
     Threads may share a store. There is no lock, for a block can come back at any moment, in the middle of a call of the
-    same thread: each step is a single operation on a dict or a list, which Python does not interrupt.
+    same thread: each step is a single operation on a dict or a list, which Python does not interrupt. Where two threads
+    cross, a block may be forgotten, and its memory goes back to the system; none is ever lent twice.
     """
 
     def __init__(self):
-        self._free = {}         # size class in bytes -> list of memory blocks
+        self._free = {}         # size class in bytes -> list of memory blocks; the last one used stands last
         self._lent = {}         # id of a block -> its size
         self._served = {}       # id of a layer that exists -> None
         self.most_in_use = 0
@@ -86,7 +87,9 @@ class Store:
         """Keep a block for the next one who needs it. Imports nothing: Python may be shutting down."""
         self._lent.pop(id(memory))
         if self._served or self.kept + memory.size <= IDLE:
-            self._free.setdefault(memory.size, []).append(memory)
+            blocks = self._free.pop(memory.size, [])
+            blocks.append(memory)
+            self._free[memory.size] = blocks        # behind all others: `_trim` begins with what was used longest ago
 
     def clear(self):
         """Forget the free blocks, and how much was in use before."""
