@@ -344,7 +344,8 @@ __device__ void forward_once""",
 }
 
 
-@pytest.mark.parametrize("barrier", BARRIERS)
+@pytest.mark.parametrize("barrier", ["before the sums are used", *(
+    pytest.param(name, marks=pytest.mark.slow) for name in BARRIERS if name != "before the sums are used")])
 def test_a_missing_barrier_is_noticed(cupy, monkeypatch, barrier):
     """So that the tests above mean something: without any one of these some order of the threads goes wrong."""
     from minibn.kernels.cuda import launch

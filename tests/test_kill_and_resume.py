@@ -91,7 +91,8 @@ def test_the_reference_run_has_everything_that_is_interrupted(whole):
     assert read_checkpoint(whole[0] / "best.npz")["statistics_estimated"]
 
 
-@pytest.mark.parametrize(("moment", "count"), MOMENTS)
+@pytest.mark.parametrize(("moment", "count"), [pytest.param(*moment, marks=pytest.mark.slow if k % 2 else [])
+                                               for k, moment in enumerate(MOMENTS)])
 def test_killed_at_a_chosen_moment(task, whole, tmp_path, moment, count):
     folder = tmp_path / "run"
     process = start(task, folder, moment, count)

@@ -101,7 +101,7 @@ def test_gradients(cls, engine, given):
     np.testing.assert_allclose(loss, model.loss(x, Y, **arguments), rtol=1e-13)
     assert {name: value.shape for name, value in grads.items()} == {k: v.shape for k, v in model.params.items()}
     for method in ("complex", "central"):
-        report = check_gradients(model, x, Y, method=method, **arguments)      # every element
+        report = check_gradients(model, x, Y, method=method, elementwise=method == "complex", **arguments)
         assert report.ok, f"\n{report}"
 
 
@@ -222,7 +222,7 @@ TOTALS = 1e-10      # relative: rounding of products with another number of rows
 @pytest.mark.parametrize("masked", [False, True])
 def test_totals_do_not_depend_on_the_pieces(cls, engine, masked):
     rng = np.random.default_rng(9)
-    steps = 301
+    steps = 101
     model = make_model(cls, engine=engine)
     statistics = make_population(model, rows=40)                      # the last entry repeats
     x, y = rng.integers(K, size=(2, steps, 1))
@@ -235,7 +235,7 @@ def test_totals_do_not_depend_on_the_pieces(cls, engine, masked):
     assert correct == (right if mask is None else right & mask).sum()
     for value in (loss, correct):
         assert isinstance(value, np.ndarray) and value.shape == () and value.dtype == np.float64
-    for piece_steps in (1, 7, 40, 41, 150, steps - 1, steps, 10 * steps):
+    for piece_steps in (1, 7, 40, 41, steps - 1, steps, 10 * steps):
         other = model.totals(x, y, piece_steps=piece_steps, **arguments)
         np.testing.assert_allclose(other[0], loss, rtol=TOTALS)
         assert other[1] == correct
@@ -269,13 +269,13 @@ def test_the_memory_of_totals_does_not_grow_with_the_text(engine):
     model = LanguageModel(BNLSTM(K, H, rng=0, dtype=np.float32, engine=engine), K, rng=1)
     statistics = make_population(model)
     peaks = []
-    for steps in (4_000, 20_000):
+    for steps in (1_100, 4_100):                     # a piece has at most 1,024
         text = np.random.default_rng(0).integers(K, size=(steps + 1, 1), dtype=np.uint8)
         tracemalloc.start()
         model.totals(text[:-1], text[1:], statistics=statistics)
         peaks.append(tracemalloc.get_traced_memory()[1])
         tracemalloc.stop()
-    # A kilobyte for each step at the least, if they were kept: 16 MB more for the second.
+    # A kilobyte for each step at the least, if they were kept: 3 MB more for the second.
     assert peaks[1] < peaks[0] + 1e6, peaks
     assert peaks[1] < 50e6, peaks
 
