@@ -269,7 +269,7 @@ def test_the_memory_of_totals_does_not_grow_with_the_text(engine):
     model = LanguageModel(BNLSTM(K, H, rng=0, dtype=np.float32, engine=engine), K, rng=1)
     statistics = make_population(model)
     peaks = []
-    for steps in (1_100, 4_100):                     # a piece has at most 1,024
+    for steps in (2_100, 5_200):                     # two pieces of 1,024 at least, the last and the next
         text = np.random.default_rng(0).integers(K, size=(steps + 1, 1), dtype=np.uint8)
         tracemalloc.start()
         model.totals(text[:-1], text[1:], statistics=statistics)
