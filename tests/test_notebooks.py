@@ -4,9 +4,7 @@ The code of a solution stands in its folded ``<details>``; it is executed after 
 """
 
 import base64
-import os
 import re
-import time
 from pathlib import Path
 
 import pytest
@@ -17,8 +15,7 @@ pytest.importorskip("ipykernel", reason="ipykernel is not installed: pip install
 
 FOLDER = Path(__file__).parents[1] / "notebooks"
 PATHS = sorted(FOLDER.glob("*.ipynb"))
-SECONDS = 60                # for one notebook on two cores
-SECONDS_TOGETHER = 240      # ten of them; 9 and 10 each train a language model, about 20 s with both cores idle
+SECONDS = 600               # for one cell: ends only what hangs
 PICTURE_BYTES = 250_000
 EXERCISES = 3
 
@@ -77,14 +74,6 @@ def has_picture(cell):
     return any("image/png" in output.get("data", {}) for output in cell.outputs)
 
 
-def add_to_total(folder, seconds):
-    """The seconds of all notebooks so far, whichever process of a parallel test run executed them."""
-    path = folder / "notebook-seconds.txt"
-    with open(path, "a", encoding="utf-8") as file:
-        file.write(f"{seconds:.1f}\n")                    # one short line: written at once
-    return sum(map(float, path.read_text(encoding="utf-8").split()))
-
-
 def test_there_are_notebooks():
     assert PATHS
 
@@ -123,7 +112,7 @@ def test_pictures_are_small(path):
 
 
 @every_notebook
-def test_runs_from_a_fresh_kernel(path, monkeypatch, tmp_path_factory, record_property):
+def test_runs_from_a_fresh_kernel(path, monkeypatch):
     monkeypatch.delenv("MPLBACKEND", raising=False)       # the kernel's own: pictures inline
     committed = read(path)
     fresh = read(path)
@@ -132,21 +121,13 @@ def test_runs_from_a_fresh_kernel(path, monkeypatch, tmp_path_factory, record_pr
     solution_code = [code for text in solutions(fresh) for code in CODE.findall(text)]
     fresh.cells += [nbformat.v4.new_code_cell(code, id=f"solution-{k}") for k, code in enumerate(solution_code)]
 
-    start = time.monotonic()
     nbclient.NotebookClient(fresh, timeout=SECONDS, kernel_name="python3", record_timing=False,
                             resources={"metadata": {"path": str(FOLDER)}}).execute()
-    seconds = time.monotonic() - start
-    record_property("seconds", seconds)
 
     require_clean_outputs(fresh)
     require_no_machine_paths(fresh)
     for before, now in zip(code_cells(committed), code_cells(fresh), strict=False):
         assert has_picture(before) == has_picture(now), f"{before.id}: the saved pictures are not those of this code"
-    assert seconds < SECONDS
-    processes = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", 0))      # they run side by side, each in a folder
-    of_this_run = tmp_path_factory.getbasetemp()                         # of its own in that of the test run
-    together = add_to_total(of_this_run.parent if processes else of_this_run, seconds) / max(processes, 1)
-    assert together < SECONDS_TOGETHER, f"all notebooks so far took {together:.0f} s"
 
 
 def test_the_index_names_every_notebook():
