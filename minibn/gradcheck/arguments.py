@@ -139,11 +139,17 @@ def by_hand(differentiate, inputs, names):
         return dict.fromkeys(names, not_implemented(error))
 
 
+def place_in(filename, line):
+    """Where a line stands, for a hint: file and line. Jupyter keeps a cell in a file whose name says nothing."""
+    name = "a notebook's cell" if "ipykernel" in filename else os.path.basename(filename)
+    return f"{name}:{line}"
+
+
 def not_implemented(error):
     """What stands for a gradient whose function raised NotImplementedError."""
     place = traceback.extract_tb(error.__traceback__)[-1]
     words = f": {error}" if str(error) else ""
-    return Absent("not implemented", f"{place.name} ({os.path.basename(place.filename)}:{place.lineno}) raised "
+    return Absent("not implemented", f"{place.name} ({place_in(place.filename, place.lineno)}) raised "
                                      f"NotImplementedError{words}")
 
 

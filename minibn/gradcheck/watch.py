@@ -7,6 +7,7 @@ import warnings
 import numpy as np
 
 from minibn.backend import array_module
+from minibn.gradcheck.arguments import place_in
 from minibn.gradcheck.numeric import as_outputs, is_floating
 
 STAYS_COMPLEX = {"conjugate", "vdot", "vecdot", "sign", "cov", "corrcoef", "correlate"}
@@ -163,4 +164,4 @@ def _caller():
         frame = frame.f_back
     if frame is None:
         return ""
-    return f" in {frame.f_code.co_name} ({os.path.basename(frame.f_code.co_filename)}:{frame.f_lineno})"
+    return f" in {frame.f_code.co_name} ({place_in(frame.f_code.co_filename, frame.f_lineno)})"
