@@ -332,6 +332,12 @@ def test_a_layer_that_is_not_analytic_is_recognised(rng, monkeypatch):
     assert report.ok and ".real in real_softmax" in report.notes[-1], report
 
 
+def test_a_slope_below_all_rounding_is_left_to_the_complex_step():
+    """Central differences see nothing of it, and four times nothing is no proof."""
+    slope = numerical_gradient(lambda w: 1 + 1e-20 * w, {"w": np.ones(3)}, "w", upstream=np.ones(3))
+    np.testing.assert_allclose(slope, 1e-20, rtol=1e-12)
+
+
 def test_where_central_differences_fail_the_complex_step_stands(bn_inputs, rng):
     """Rows that are nearly equal: every real step is much longer than they are apart."""
     inputs = {**bn_inputs, "a": 1e3 + 1e-3 * rng.normal(size=(6, 4))}

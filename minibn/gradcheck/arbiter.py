@@ -73,12 +73,16 @@ class Arbiter:
             return otherwise
         central += [self._slope(name, direction, size) for size in CONFIRMATIONS]
         gap = min(abs(value - slope) for value in central)
-        sure = self._agree(central) and not gap <= MARGIN * np.ptp(central)     # a NaN is no small gap
+        # Nor is what rounding could make: a slope of 1e-20 is beyond every central difference. A NaN is no small gap.
+        sure = self._agree(central) and not gap <= max(MARGIN * np.ptp(central), self._rounding())
         return self.overruled if sure else otherwise
 
     def _agree(self, central):
-        rounding = ROUNDINGS * np.finfo(np.float64).eps * self.probe.size() / min(SIZES)
-        return np.ptp(central) <= max(AGREEMENT * max(map(abs, central)), rounding)
+        return np.ptp(central) <= max(AGREEMENT * max(map(abs, central)), self._rounding())
+
+    def _rounding(self):
+        """How large a slope of nothing but rounding may be."""
+        return ROUNDINGS * np.finfo(np.float64).eps * self.probe.size() / min(SIZES)
 
     def _slope(self, name, direction, size):
         try:
