@@ -11,9 +11,10 @@ import numpy as np
 
 from minibn import kernels
 from minibn.backend import array_module
+from minibn.cells.declaration import sizes_of
 from minibn.equations import input_term
+from minibn.equations.recurrence import unroll_backward, unroll_forward
 from minibn.errors import check_choice, check_sizes
-from minibn.initializers import orthogonal, recurrent_weights
 from minibn.layers.caches import InputCache, KernelCache, LayerCache
 from minibn.layers.checks import (
     check_dtype,
@@ -31,46 +32,123 @@ PIECE_ELEMENTS = 2 ** 22      # of one (steps, N, G) array in `forward_in_pieces
 PIECE_STEPS = 2 ** 10         # at most: the equations keep some ten kilobytes of small arrays for each, N = 1 or not
 
 
-class RecurrentLayer:
-    """What all cells share: the input term, the initial state, checks, and the way through forward and backward.
+class _Declared:
+    """What the declaration says: an attribute of a class that has one, and of every layer."""
 
-    Subclasses give the class attributes, `_new_parameters` and the pair `_recur_forward`, `_recur_backward`.
+    def __init__(self, read):
+        self.read, self.__doc__ = read, read.__doc__
+
+    def __get__(self, layer, owner):
+        return self.read((owner if layer is None else layer).declaration)
+
+
+class RecurrentLayer:
+    """A declared cell with its parameters.
+
+    Parameters
+    ----------
+    declaration : Cell
+        Such as `minibn.cells.lstm.CELL`.
+    input_size, hidden_size : int
+        D and H.
+    dtype : {float64, float32}
+    rng : numpy.random.Generator or int, optional
+        Draws the weights.
+    engine : {"equations", "kernels"}
+        The readable equations, or the same mathematics made fast, where the cell has a kernel.
+    **options
+        Those that the cell declares.
     """
 
-    kernel = None                   # the cell's name in `minibn.kernels.CELLS`
-    blocks = 1                      # G = blocks * H
-    state_names = ("h0",)
-    terms = ()                      # normalized terms, those with statistics
-    input_statistics = "step"
+    declaration = None              # of a class for one cell, such as `minibn.LSTM`
+    input_statistics = "step"       # these two where the cell has no such option
     eps = 0.0
-    quantities = {}                 # of one step, in the order of the forward pass: the table beside the equations
 
-    def __init__(self, input_size, hidden_size, *, dtype=np.float64, rng=None, engine="equations", init="orthogonal"):
+    def __init__(self, declaration, input_size, hidden_size, *, dtype=np.float64, rng=None, engine="equations",
+                 **options):
         check_sizes(input_size=input_size, hidden_size=hidden_size)
         check_choice("engine", engine, ENGINES)
         dtype = check_dtype(dtype)
         rng = np.random.default_rng(rng)
+        if type(self).declaration is None:
+            self.declaration = declaration
+        if engine == "kernels" and self.kernel is None:
+            raise ValueError(f"engine: 'kernels' has none for the cell {declaration.name}; use engine='equations'")
+        unknown = [name for name in options if name not in declaration.options]
+        if unknown:
+            raise TypeError(f"{type(self).__name__} got an unexpected keyword argument {unknown[0]!r}; the options of "
+                            f"the cell {declaration.name} are {', '.join(declaration.options)}")
+        options = {name: option.checked(name, options.get(name, option.default), dtype)
+                   for name, option in declaration.options.items()}
+        vars(self).update({name: value for name, value in options.items() if declaration.options[name].kept})
         self.input_size, self.hidden_size, self.engine = int(input_size), int(hidden_size), engine
-        H, G = self.hidden_size, self.blocks * self.hidden_size
-        params = {
-            "W_x": orthogonal(rng, self.input_size, G),
-            "W_h": recurrent_weights(init, rng, H, self.blocks),
-            "b": np.zeros(G),
-            **self._new_parameters(H, G),
-            **{name: np.zeros(H) for name in self.state_names},
-        }
+        params = {name: parameter.make(rng, self.sizes, options) for name, parameter in declaration.parameters.items()
+                  if parameter.when is None or options[parameter.when]}
+        params |= {f"{name}0": np.zeros(self.width(width)) for name, width in declaration.states.items()}
         self.params = {name: value.astype(dtype) for name, value in params.items()}
 
     def __repr__(self):
         sizes = {"input_size": self.input_size, "hidden_size": self.hidden_size}
-        options = {**sizes, **{name: value for name, value in vars(self).items() if name not in ("params", "engine")}}
-        words = ", ".join(f"{name}={value!r}" for name, value in options.items())
-        return f"{type(self).__name__}({words}, dtype={self.dtype}, engine={self.engine!r})"
+        hidden = ("params", "engine", "declaration")
+        options = {**sizes, **{name: value for name, value in vars(self).items() if name not in hidden}}
+        words = [f"{name}={value!r}" for name, value in options.items()]
+        cell = [] if type(self).declaration else [repr(self.declaration)]
+        return f"{type(self).__name__}({', '.join([*cell, *words])}, dtype={self.dtype}, engine={self.engine!r})"
+
+    @_Declared
+    def kernel(declaration):
+        """The cell's name in `minibn.kernels.CELLS`, or None."""
+        return declaration.kernel
+
+    @_Declared
+    def blocks(declaration):
+        """How many gates stand side by side, 4 in an LSTM; 1 where there are none."""
+        return len(declaration.gates) or 1
+
+    @_Declared
+    def state_names(declaration):
+        """The parameters where the states start: h0, c0."""
+        return tuple(f"{name}0" for name in declaration.states)
+
+    @_Declared
+    def terms(declaration):
+        """The normalized terms, those with statistics."""
+        return tuple(declaration.normalized)
+
+    @_Declared
+    def quantities(declaration):
+        """Of one step, in the order of the forward pass; those of a normalized input term first."""
+        if "x" not in declaration.normalized:
+            return declaration.quantities
+        of_the_input = {name: row._replace(axes=row.axes.replace("G", declaration.input))
+                        for name, row in input_term.QUANTITIES.items()}
+        return {**of_the_input, **declaration.quantities}
+
+    @property
+    def title(self):
+        """What people call it."""
+        return type(self).__name__ if type(self).declaration else self.declaration.title
+
+    @property
+    def sizes(self):
+        """What the letters of a shape stand for."""
+        options = self.declaration.options.items()
+        return {"D": self.input_size, "H": self.hidden_size,
+                **{option.size: getattr(self, name) for name, option in options if option.size}}
+
+    @property
+    def output_size(self):
+        """The width of h."""
+        return self.width(next(iter(self.declaration.states.values())))
+
+    def width(self, letters):
+        """The number that a width like "4H" is."""
+        return sizes_of(letters, self.sizes)[0]
 
     @property
     def dtype(self):
         """The dtype of the parameters, which x must have too."""
-        return self.params["W_h"].dtype
+        return self.params["W_x"].dtype
 
     def map_params(self, function):
         """A copy of the layer with `function` applied to every parameter."""
@@ -172,8 +250,8 @@ class RecurrentLayer:
         """The forward pass on checked arguments: everything that it computed."""
         state = initial_state
         if state is None:
-            shape = (x.shape[1], self.hidden_size)
-            state = tuple(array_module(x).broadcast_to(self.params[name], shape) for name in self.state_names)
+            learned = [self.params[name] for name in self.state_names]
+            state = tuple(array_module(x).broadcast_to(value, (x.shape[1], *value.shape)) for value in learned)
         run = self._kernels_forward if self.engine == "kernels" else self._equations_forward
         cache = run(x, state, mask, given)
         cache.learned_state = initial_state is None
@@ -188,6 +266,25 @@ class RecurrentLayer:
         dx_term, dstate, grads = self._recur_backward(dh, cache.sequence, observe)
         dx, input_grads = self._input_backward(dx_term, cache.inputs, observe_input)
         return dx, dstate, {**grads, **input_grads}
+
+    def _recur_forward(self, x_term, state, mask, given):
+        """The recurrence; `given` are statistics (T, 1, G) of each term but the input's, or None."""
+        T, terms = len(x_term), [term for term in self.terms if term != "x"]
+        statistics = [{term: given and Statistics(*(values[t] for values in given[term])) for term in terms}
+                      for t in range(T)]
+        per_step = {"x_term": x_term, "mask": [None] * T if mask is None else mask, "statistics": statistics}
+        options = {name: getattr(self, name) for name, option in self.declaration.options.items() if option.kept}
+        return unroll_forward(self.find("step_forward"), dict(zip(self.declaration.states, state, strict=True)),
+                              per_step, {**options, **self.params}, mask)
+
+    def _recur_backward(self, dh, sequence, observe):
+        others = ("W_x", "gamma_x", *self.state_names) if "x" in self.terms else ("W_x", *self.state_names)
+        parameters = [name for name in self.params if name not in others]
+        return unroll_backward(self.find("step_backward"), dh, sequence, parameters, observe)
+
+    def find(self, name):
+        """``step_forward`` or ``step_backward``, as the cell's module has it now."""
+        return self.declaration.find(name)
 
     def _kernels_forward(self, x, state, mask, given):
         call = kernels.Call(x, state, self.params, mask, given, self.eps, self.input_statistics)
@@ -236,7 +333,7 @@ class RecurrentLayer:
         check_input(self, x, mask)
         T, N = x.shape[:2]
         if piece_steps is None:
-            widest = max(self.blocks * self.hidden_size, self.input_size)
+            widest = max(self.width(self.declaration.input), self.input_size)
             piece_steps = min(PIECE_STEPS, max(1, PIECE_ELEMENTS // (N * widest)))
         check_sizes(piece_steps=piece_steps)
         if self.input_statistics == "sequence" and statistics is None:
@@ -257,7 +354,7 @@ class RecurrentLayer:
 
     def term_size(self, term):
         """G, the number of features of a normalized term."""
-        return self.hidden_size if term == "c" else self.blocks * self.hidden_size
+        return self.width(self.declaration.normalized[term])
 
 
 def _copied(value):

@@ -1,0 +1,6 @@
+"""The paper's cells, one file each: the step, its backward, the table of its quantities, and the declaration `CELL`."""
+
+from importlib import import_module
+
+NAMES = ("rnn", "bn_rnn", "bn_rnn_two_term", "lstm", "bn_lstm")
+CELLS = {cell.name: cell for cell in (import_module(f"{__name__}.{name}").CELL for name in NAMES)}
