@@ -19,20 +19,22 @@ from minibn.equations.quantities import Quantity, normalized
 def step_forward(x_term, h_prev, c_prev, W_h, b, gamma_h, gamma_c, beta_c, eps, mask, statistics):
     """One step of Eqs. 6-8."""
     # Eq. 6
-    h_linear = h_prev @ W_h                                                                      # (N, 4H)
-    h_term, h_bn = batch_norm_forward(h_linear, gamma_h, 0.0, eps, mask, statistics["h"])        # (N, 4H)
-    tilde = h_term + x_term + b                                                                  # (N, 4H)
-    f_tilde, i_tilde, o_tilde, g_tilde = split(tilde, 4)                                         # (N, H)
+    h_linear = h_prev @ W_h                                           # (N, 4H)
+    h_term, h_bn = batch_norm_forward(
+        h_linear, gamma_h, 0.0, eps, mask, statistics["h"])           # (N, 4H)
+    tilde = h_term + x_term + b                                       # (N, 4H)
+    f_tilde, i_tilde, o_tilde, g_tilde = split(tilde, 4)              # (N, H)
     # Eq. 7
-    f = sigmoid(f_tilde)                                                                         # (N, H)
-    i = sigmoid(i_tilde)                                                                         # (N, H)
-    g = tanh(g_tilde)                                                                            # (N, H)
-    c = f * c_prev + i * g                                                                       # (N, H)
+    f = sigmoid(f_tilde)                                              # (N, H)
+    i = sigmoid(i_tilde)                                              # (N, H)
+    g = tanh(g_tilde)                                                 # (N, H)
+    c = f * c_prev + i * g                                            # (N, H)
     # Eq. 8
-    c_term, c_bn = batch_norm_forward(c, gamma_c, beta_c, eps, mask, statistics["c"])            # (N, H)
-    o = sigmoid(o_tilde)                                                                         # (N, H)
-    tanh_c = tanh(c_term)                                                                        # (N, H)
-    h = o * tanh_c                                                                               # (N, H)
+    c_term, c_bn = batch_norm_forward(
+        c, gamma_c, beta_c, eps, mask, statistics["c"])               # (N, H)
+    o = sigmoid(o_tilde)                                              # (N, H)
+    tanh_c = tanh(c_term)                                             # (N, H)
+    h = o * tanh_c                                                    # (N, H)
     return locals()
 
 

@@ -9,10 +9,11 @@ from minibn.equations.quantities import Quantity, normalized
 
 def step_forward(x_term, h_prev, W_h, gamma, b, eps, mask, statistics):
     """One step; b is the beta of the batch norm."""
-    h_linear = h_prev @ W_h                                                                      # (N, H)
-    sum = h_linear + x_term                                                                      # (N, H)
-    h_tilde, sum_bn = batch_norm_forward(sum, gamma, b, eps, mask, statistics["sum"])            # (N, H)
-    h = tanh(h_tilde)                                                                            # (N, H)
+    h_linear = h_prev @ W_h                                           # (N, H)
+    sum = h_linear + x_term                                           # (N, H)
+    h_tilde, sum_bn = batch_norm_forward(
+        sum, gamma, b, eps, mask, statistics["sum"])                  # (N, H)
+    h = tanh(h_tilde)                                                 # (N, H)
     return locals()
 
 

@@ -12,10 +12,11 @@ from minibn.equations.quantities import Quantity, normalized
 
 def step_forward(x_term, h_prev, W_h, gamma_h, b, eps, mask, statistics):
     """One step."""
-    h_linear = h_prev @ W_h                                                                      # (N, H)
-    h_term, h_bn = batch_norm_forward(h_linear, gamma_h, 0.0, eps, mask, statistics["h"])        # (N, H)
-    h_tilde = h_term + x_term + b                                                                # (N, H)
-    h = tanh(h_tilde)                                                                            # (N, H)
+    h_linear = h_prev @ W_h                                           # (N, H)
+    h_term, h_bn = batch_norm_forward(
+        h_linear, gamma_h, 0.0, eps, mask, statistics["h"])           # (N, H)
+    h_tilde = h_term + x_term + b                                     # (N, H)
+    h = tanh(h_tilde)                                                 # (N, H)
     return locals()
 
 

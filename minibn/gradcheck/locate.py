@@ -68,7 +68,8 @@ class Shapes:
             order[j], order[k] = k, j
             columns = np.concatenate([np.arange(block * width, (block + 1) * width) for block in order])
             if _close(analytic[..., columns], numeric, allowed):
-                return f"the gate blocks {self.gates[j]} and {self.gates[k]} are exchanged: swapped, this would be right"
+                a, b = self.gates[j], self.gates[k]
+                return f"the gate blocks {a} and {b} are exchanged: swapped, this would be right"
         return ""
 
     def _in_one_place(self, axes, analytic, numeric, allowed):

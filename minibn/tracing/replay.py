@@ -42,7 +42,7 @@ class Replay:
         for name in METHODS:
             visited = self._visited(getattr(type(cell), name))
             setattr(self.layer, name, visited.__get__(self.layer))
-        self.layer.find = lambda name: self._visited(cell.find(name))
+        self.layer.find = {"step_forward": self._visited(cell.find("step_forward"))}.__getitem__
         self._seen, self._nudges, self._count = None, {}, 0
 
     def forward(self, nudges, *arguments, **settings):
