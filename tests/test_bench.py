@@ -286,8 +286,8 @@ def test_allocating_lines_sees_what_is_gone_when_the_line_ends(monkeypatch):
 def test_allocating_lines_of_the_equations():
     cell, x, dh = make_problem("rnn", Setting((6, 4, 2, 300)))
     found = allocating_lines(cell, x, dh, 1000)
-    assert any(line.startswith("equations/rnn.py:") for line in found["forward"])
-    assert any(line.startswith("equations/rnn.py:") for line in found["backward"])
+    assert any(line.startswith("cells/rnn.py:") for line in found["forward"])
+    assert any(line.startswith("cells/rnn.py:") for line in found["backward"])
     assert not any(line.startswith("layers/base.py:") for line in found["forward"])          # outside the loop
 
 

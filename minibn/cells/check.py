@@ -44,9 +44,13 @@ def _faults(cell, when):
     given = {"x_term": f"N {cell.input}", **{f"{name}_prev": f"N {width}" for name, width in cell.states.items()},
              **parameters}
     values = {name: rng.standard_normal(sizes_of(shape, sizes)) for name, shape in given.items()}
-    step = cell.forward(**{**options, **values})          # as in a layer: BN-RNN has an option and a parameter gamma
     upstream = {f"d{name}": rng.standard_normal(sizes_of(f"N {width}", sizes)) for name, width in cell.states.items()}
-    gradients = cell.backward(step, **upstream)
+    try:
+        step = cell.forward(**{**options, **values})      # as in a layer: BN-RNN has an option and a parameter gamma
+        gradients = cell.backward(step, **upstream)
+    except Exception as error:
+        yield f"{type(error).__name__} on inputs of the declared shapes: {error}"
+        return
     table = {name: row.axes for name, row in cell.quantities.items()}
     states = {name: f"N {width}" for name, width in cell.states.items()}
     expected = {**states, **{name: given[name] for name in given if name.endswith("_prev") or name == "x_term"}}
