@@ -49,7 +49,8 @@ WRONG = {
     "a quantity of another shape": (with_row("c_term", "N 4H"),
                                     r"c_term of shape \(5, 3\) for \(N 4H\); dc_term of shape \(5, 3\) for \(N 4H\)"),
     "a state without a row": (replace(lstm.CELL, quantities={"h": lstm.CELL.quantities["h"]}), "no row 'c' in the"),
-    "another width of the input": (replace(rnn.CELL, input="4H"), "ValueError on inputs of the declared shapes: operands could"),
+    "another width of the input": (replace(rnn.CELL, input="4H"),
+                                   "ValueError on inputs of the declared shapes: operands could"),
 }
 
 

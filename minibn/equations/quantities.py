@@ -25,7 +25,7 @@ def normalized(term, latex, equation, axes):
 
 
 class Record:
-    """The local variables of one step by name, in the order of the mathematics. Nothing can be assigned.
+    """The local variables of one step by name, in the order of the mathematics: like a named tuple, but typed by no one.
 
     What a batch norm computed is one level down: ``step.h_hat`` is ``step.h_bn.hat``.
 
@@ -63,6 +63,9 @@ class Record:
 
     def __repr__(self):
         return f"{type(self).__name__}({', '.join(f'{name}={show(v)}' for name, v in self._variables.items())})"
+
+    def __iter__(self):
+        return iter(self._variables.values())
 
     def __getstate__(self):
         return self._variables
