@@ -25,7 +25,7 @@ def normalized(term, latex, equation, axes):
 
 
 class Record:
-    """The local variables of one step by name, in the order of the mathematics: like a named tuple, but typed by no one.
+    """The local variables of one step by name, in the order of the mathematics: as a named tuple, typed by no one.
 
     What a batch norm computed is one level down: ``step.h_hat`` is ``step.h_bn.hat``.
 
@@ -35,10 +35,8 @@ class Record:
         As ``locals()`` gives them.
     """
 
-    __slots__ = ("_variables",)
-
     def __init__(self, variables):
-        object.__setattr__(self, "_variables", variables)
+        object.__setattr__(self, "__dict__", variables)         # names cost what attributes cost
 
     @classmethod
     def of_gradients(cls, variables):
@@ -46,11 +44,7 @@ class Record:
         return cls({name[1:]: value for name, value in variables.items() if name[0] == "d"})
 
     def __getattr__(self, name):
-        if name == "_variables":                    # while a copy is being made
-            raise AttributeError(name)
-        variables = self._variables
-        if name in variables:
-            return variables[name]
+        variables = vars(self)
         term, _, inner = name.partition("_")
         bn = variables.get(f"{term}_bn")
         if inner not in getattr(bn, "_fields", ()):
@@ -62,26 +56,20 @@ class Record:
                              f"record._replace({name}=...)")
 
     def __repr__(self):
-        return f"{type(self).__name__}({', '.join(f'{name}={show(v)}' for name, v in self._variables.items())})"
+        return f"{type(self).__name__}({', '.join(f'{name}={show(value)}' for name, value in vars(self).items())})"
 
     def __iter__(self):
-        return iter(self._variables.values())
-
-    def __getstate__(self):
-        return self._variables
-
-    def __setstate__(self, variables):
-        object.__setattr__(self, "_variables", variables)
+        return iter(vars(self).values())
 
     @property
     def _fields(self):
         """The names, as those of a named tuple."""
-        return tuple(self._variables)
+        return tuple(vars(self))
 
     def _asdict(self):
         """Name -> value."""
-        return dict(self._variables)
+        return dict(vars(self))
 
     def _replace(self, **changed):
         """Another record with some values changed."""
-        return type(self)({**self._variables, **changed})
+        return type(self)({**vars(self), **changed})

@@ -120,12 +120,12 @@ def unroll_forward(step_forward, initial_state, per_step, constants, mask=None):
     previous = [f"{name}_prev" for name in names]
     read = names_read_by(step_forward, [*per_step, *previous, *constants])
     fixed = {name: value for name, value in constants.items() if name in read}
-    varying = {name: values for name, values in per_step.items() if name in read}
+    varying = [(name, values) for name, values in per_step.items() if name in read]
+    before = [(name, place) for place, name in enumerate(previous) if name in read]
     state, steps, states = start, [], []
     for t in range(len(per_step["x_term"])):
-        arguments = {name: values[t] for name, values in varying.items()}
-        arguments.update((name, value) for name, value in zip(previous, state, strict=True) if name in read)
-        variables = step_forward(**fixed, **arguments)
+        variables = step_forward(**fixed, **{name: values[t] for name, values in varying},
+                                 **{name: state[place] for name, place in before})
         new_state = tuple(variables[name] for name in names)
         if mask is None:
             state = new_state
@@ -161,9 +161,10 @@ def unroll_backward(step_backward, dh, cache, parameters, observe=None):
         Parameter name -> gradient, summed over time.
     """
     xp = array_module(dh)
-    above, previous = [f"d{name}" for name in cache.names], [f"{name}_prev" for name in cache.names]
+    above, previous = [f"d{name}" for name in cache.names], [f"d{name}_prev" for name in cache.names]
     read = names_read_by(step_backward, [*above, *cache.steps[0]._fields])
     computed = [name for name in read if name not in above]
+    arriving = [(name, place) for place, name in enumerate(above) if name in read]
     dstate = tuple(xp.zeros_like(state) for state in cache.initial_state)
     dx_term = xp.empty((len(cache.steps), *cache.steps[0].x_term.shape), dtype=dh.dtype)
     totals = {}
@@ -173,17 +174,16 @@ def unroll_backward(step_backward, dh, cache, parameters, observe=None):
             dnew = dstate
         else:
             dnew, dold = zip(*(freeze_backward(d, cache.mask[t]) for d in dstate), strict=True)
-        step = cache.steps[t]
-        arguments = {name: getattr(step, name) for name in computed}
-        arguments.update((name, d) for name, d in zip(above, dnew, strict=True) if name in read)
-        gradients = Record.of_gradients(step_backward(**arguments))
+        step = vars(cache.steps[t])
+        upstream = {name: dnew[place] for name, place in arriving}
+        gradients = step_backward(**upstream, **{name: step[name] for name in computed})
         if observe is not None:
-            observe(t, gradients, dstate)
-        dx_term[t] = gradients.x_term
+            observe(t, Record.of_gradients(gradients), dstate)
+        dx_term[t] = gradients["dx_term"]
         for name in parameters:
-            gradient = getattr(gradients, name)
+            gradient = gradients[f"d{name}"]
             totals[name] = totals[name] + gradient if name in totals else gradient
-        dstate = tuple(getattr(gradients, name) for name in previous)
+        dstate = tuple(gradients[name] for name in previous)
         if cache.mask is not None:
             dstate = tuple(d + kept for d, kept in zip(dstate, dold, strict=True))
     return dx_term, dstate, totals

@@ -174,7 +174,7 @@ class KernelCache(LayerCache):
 def _make_read_only(values):
     """Make every NumPy array in nested tuples, lists, dicts and records read-only."""
     if isinstance(values, Record):
-        values = values._asdict()
+        values = vars(values)
     if isinstance(values, np.ndarray):
         values.flags.writeable = False
     elif isinstance(values, tuple | list | dict):
