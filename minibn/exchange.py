@@ -17,10 +17,10 @@ import importlib
 import numpy as np
 
 from minibn.backend import to_host
-from minibn.equations.lstm import GATES
+from minibn.cells.lstm import CELL
 from minibn.layers import LSTM, RNN
 
-TORCH_GATES = "ifgo"
+GATES, TORCH_GATES = CELL.gates, "ifgo"
 
 
 def to_torch(cell):

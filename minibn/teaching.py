@@ -33,7 +33,7 @@ def show_source(*functions, docstring=False):
     """
     if not functions:
         raise TypeError("functions: expected at least one function or class, got none; "
-                        "pass one, as in show_source(minibn.equations.rnn.rnn_step_forward)")
+                        "pass one, as in show_source(minibn.cells.rnn.step_forward)")
     for function in functions:
         if not (inspect.isfunction(function) or inspect.isclass(function)):
             raise TypeError(f"functions: expected functions or classes written in Python, got "

@@ -16,8 +16,9 @@ from functools import partial
 import numpy as np
 
 import minibn
-from minibn.equations import activations, affine, batch_norm, bn_lstm, bn_rnn, input_term, losses, lstm, recurrence, rnn
-from minibn.equations.quantities import look_up
+from minibn.cells import CELLS as DECLARED
+from minibn.cells.declaration import sizes_of
+from minibn.equations import activations, affine, batch_norm, input_term, losses, recurrence
 from minibn.statistics import PopulationStatistics, Statistics
 
 TOLERANCE = {"complex": 1e-10, "central": 1e-6}
@@ -187,11 +188,11 @@ def mask_and_statistics(kind, rng, terms, steps=None):
 
 def check_activation(name, method="complex"):
     def forward(z):
-        y = activations.sigmoid(z) if name == "sigmoid" else np.tanh(z)
+        y = getattr(activations, name)(z)
         return (y,), y
 
     def backward(dy, y):
-        return {"z": dy * (activations.dsigmoid(y) if name == "sigmoid" else activations.dtanh(y))}
+        return {"z": dy * getattr(activations, f"d{name}")(y)}
 
     return check(name, forward, backward, {"z": normal(np.random.default_rng(1), N, H, scale=2.0)}, method)
 
@@ -209,66 +210,6 @@ def check_batch_norm(kind, steps=None, method="complex"):
 
     inputs = {"a": normal(rng, *leading, N, H), "gamma": positive(rng, H), "beta": normal(rng, H)}
     return check(f"batch_norm ({kind})", forward, backward, inputs, method)
-
-
-def check_gates(method="complex"):
-    rng = np.random.default_rng(3)
-
-    def forward(x_term, h_prev, W_h, b):
-        outputs = lstm.gates_forward(x_term, h_prev, W_h, b)[1:]
-        return outputs, (h_prev, W_h)
-
-    def backward(df_tilde, di_tilde, do_tilde, dg_tilde, cache):
-        names = ("x_term", "h_linear", "h_prev", "W_h", "b")
-        return dict(zip(names, lstm.gates_backward(df_tilde, di_tilde, do_tilde, dg_tilde, *cache), strict=True))
-
-    return check("gates", forward, backward, step_inputs("lstm", rng, "x_term h_prev W_h b"), method)
-
-
-def check_cell(method="complex"):
-    rng = np.random.default_rng(4)
-
-    def forward(f_tilde, i_tilde, g_tilde, c_prev):
-        f, i, g, c = lstm.cell_forward(f_tilde, i_tilde, g_tilde, c_prev)
-        return (c,), (f, i, g, c_prev)
-
-    def backward(dc, cache):
-        names = ("f", "i", "g", "f_tilde", "i_tilde", "g_tilde", "c_prev")
-        return dict(zip(names, lstm.cell_backward(dc, *cache), strict=True))
-
-    inputs = {name: normal(rng, N, H) for name in ("f_tilde", "i_tilde", "g_tilde", "c_prev")}
-    return check("cell", forward, backward, inputs, method)
-
-
-def check_output(method="complex"):
-    rng = np.random.default_rng(5)
-
-    def forward(o_tilde, c_term):
-        o, tanh_c, h = lstm.output_forward(o_tilde, c_term)
-        return (h,), (o, tanh_c)
-
-    def backward(dh, cache):
-        return dict(zip(("o", "tanh_c", "o_tilde", "c_term"), lstm.output_backward(dh, *cache), strict=True))
-
-    return check("output", forward, backward, {name: normal(rng, N, H) for name in ("o_tilde", "c_term")}, method)
-
-
-def check_bn_gates(kind, method="complex"):
-    rng = np.random.default_rng(6)
-    mask, given = mask_and_statistics(kind, rng, {"h": 4 * H})
-
-    def forward(x_term, h_prev, W_h, b, gamma_h):
-        _, h_bn, _, *tilde = bn_lstm.bn_gates_forward(x_term, h_prev, W_h, b, gamma_h, EPS, mask, given and given["h"])
-        return tilde, (h_prev, W_h, h_bn)
-
-    def backward(df_tilde, di_tilde, do_tilde, dg_tilde, cache):
-        names = ("x_term", "h_term", "h_bn", "h_linear", "h_prev", "W_h", "b")
-        values = bn_lstm.bn_gates_backward(df_tilde, di_tilde, do_tilde, dg_tilde, *cache)
-        gradients = dict(zip(names, values, strict=True))
-        return {**gradients, "gamma_h": gradients["h_bn"].gamma}
-
-    inputs = step_inputs("bn_lstm", rng, "x_term h_prev W_h b gamma_h")
-    return check(f"bn_gates ({kind})", forward, backward, inputs, method)
 
 
 def check_freeze(method="complex"):
@@ -361,65 +302,77 @@ def check_softmax_cross_entropy(leading, masked=False, method="complex"):
     return check("softmax_cross_entropy", forward, backward, {"logits": logits}, method)
 
 
-# The cells: one step, and a sequence. "lstm_offset" is the LSTM with beta_c.
+# The cells: one step, and a sequence. Each as it is declared, and with every option that brings a parameter.
 
-CELLS = {       # module, function, parameters, normalized terms and their sizes, number of states
-    "rnn": (rnn, "rnn", "W_h b", {}, 1),
-    "bn_rnn": (bn_rnn, "bn_rnn", "W_h gamma b", {"sum": H}, 1),
-    "bn_rnn_two_term": (bn_rnn, "bn_rnn_two_term", "W_h gamma_h b", {"h": H}, 1),
-    "lstm": (lstm, "lstm", "W_h b", {}, 2),
-    "lstm_offset": (lstm, "lstm", "W_h b beta_c", {}, 2),
-    "bn_lstm": (bn_lstm, "bn_lstm", "W_h b gamma_h gamma_c beta_c", {"h": 4 * H, "c": H}, 2),
+CELLS = {       # declaration, options
+    **{name: (declaration, {}) for name, declaration in DECLARED.items()},
+    **{f"{name} with {parameter.when}": (declaration, {parameter.when: True})
+       for name, declaration in DECLARED.items() for parameter in declaration.parameters.values() if parameter.when},
 }
 
 
+def terms_of(cell):
+    """The normalized terms of a step, and their sizes."""
+    return {term: sizes_of(width, {"H": H})[0] for term, width in CELLS[cell][0].normalized.items() if term != "x"}
+
+
 def kinds_of(cell):
-    return KINDS if CELLS[cell][3] else ("minibatch", "masked")
+    return KINDS if terms_of(cell) else ("minibatch", "masked")
 
 
-def step_inputs(cell, rng, names, leading=()):
-    """Random, non-zero inputs of a step, by name; `leading` is (T,) for the x_term of a sequence."""
-    G = 4 * H if "lstm" in cell else H
-    values = {
-        "x_term": normal(rng, *leading, N, G),
-        "h_prev": normal(rng, N, H), "c_prev": normal(rng, N, H), "h_0": normal(rng, N, H), "c_0": normal(rng, N, H),
-        "W_h": normal(rng, H, G), "b": normal(rng, G), "beta_c": normal(rng, H),
-        "gamma": positive(rng, G), "gamma_h": positive(rng, G), "gamma_c": positive(rng, H),
-    }
-    return {name: values[name] for name in names.split()}
+def step_inputs(cell, rng, state, leading=()):
+    """Random, non-zero inputs of a step, by name: its states as in "h_prev"; `leading` is (T,) for a sequence's x_term.
+
+    Returns
+    -------
+    x_term_and_states, parameters : dict
+    """
+    declaration, options = CELLS[cell]
+    sizes = {"D": D, "H": H}
+    inputs = {"x_term": normal(rng, *leading, N, *sizes_of(declaration.input, sizes)),
+              **{state.format(name): normal(rng, N, *sizes_of(width, sizes))
+                 for name, width in declaration.states.items()}}
+    parameters = {name: parameter for name, parameter in declaration.parameters.items()
+                  if name not in ("W_x", "gamma_x") and (parameter.when is None or parameter.when in options)}
+    draw = {name: positive if name.startswith("gamma") else normal for name in parameters}
+    return inputs, {name: draw[name](rng, *sizes_of(parameter.shape, sizes)) for name, parameter in parameters.items()}
 
 
 def check_step(cell, kind="minibatch", method="complex"):
-    module, stem, parameters, terms, states = CELLS[cell]
+    declaration, terms = CELLS[cell][0], terms_of(cell)
     rng = np.random.default_rng(13)
     mask, given = mask_and_statistics(kind, rng, terms)
-    settings = {"eps": EPS, "mask": mask, "statistics": given} if terms else {}
+    settings = {"eps": EPS, "mask": mask} | ({"statistics": given} if given else {})
 
     def forward(**inputs):
-        return getattr(module, f"{stem}_step_forward")(**inputs, **settings)
+        step = declaration.forward(**inputs, **settings)
+        return tuple(getattr(step, name) for name in declaration.states), step
 
     def backward(*gradients):
-        return getattr(module, f"{stem}_step_backward")(*gradients)._asdict()
+        *upstream, step = gradients
+        above = {f"d{name}": d for name, d in zip(declaration.states, upstream, strict=True)}
+        return declaration.backward(step, **above)._asdict()
 
-    names = " ".join(["x_term", "h_prev", "c_prev"][:states + 1]) + f" {parameters}"
-    return check(f"{cell} step ({kind})", forward, backward, step_inputs(cell, rng, names), method)
+    inputs, parameters = step_inputs(cell, rng, "{}_prev")
+    return check(f"{cell} step ({kind})", forward, backward, inputs | parameters, method)
 
 
 def sequence_parts(cell, kind, steps):
-    """Inputs, keyword settings, forward and backward of a whole sequence."""
-    module, stem, parameters, terms, states = CELLS[cell]
+    """Inputs, mask and given statistics, forward and backward of a whole sequence, as a layer unrolls it."""
+    declaration, options = CELLS[cell]
     rng = np.random.default_rng(14)
-    mask, given = mask_and_statistics(kind, rng, terms, steps)
-    settings = {"mask": mask, **({"eps": EPS, "statistics": given} if terms else {})}
+    mask, given = mask_and_statistics(kind, rng, terms_of(cell), steps)
+    layer = minibn.RecurrentLayer(declaration, D, H, **options)
+    layer.eps = EPS
+    starts = [f"{name}_0" for name in declaration.states]
 
-    def forward(**inputs):
-        return getattr(module, f"{stem}_forward")(**inputs, **settings)
+    def forward(x_term, **inputs):
+        moved = layer.map_params(lambda value: value)
+        moved.params |= {name: value for name, value in inputs.items() if name not in starts}
+        return moved._recur_forward(x_term, tuple(inputs[name] for name in starts), mask, given)
 
-    def backward(*arguments):
-        return getattr(module, f"{stem}_backward")(*arguments)
-
-    names = " ".join(["x_term", "h_0", "c_0"][:states + 1]) + f" {parameters}"
-    return step_inputs(cell, rng, names, (steps,)), settings, forward, backward
+    inputs, parameters = step_inputs(cell, rng, "{}_0", (steps,))
+    return inputs | parameters, {"mask": mask, "statistics": given}, forward, layer._recur_backward
 
 
 def check_sequence(cell, kind="minibatch", steps=T, method="complex", initial_state=None):
@@ -438,7 +391,7 @@ def check_sequence(cell, kind="minibatch", steps=T, method="complex", initial_st
         return (cache.h,), cache
 
     def gradients(dh, cache):
-        dx_term, dstate, totals = backward(dh, cache)
+        dx_term, dstate, totals = backward(dh, cache, None)
         return {"x_term": dx_term, **dict(zip(("h_0", "c_0"), dstate, strict=False)), **totals}
 
     return check(f"{cell} sequence ({kind}, T={steps})", outputs, gradients, inputs, method)
@@ -500,7 +453,7 @@ LINES = {
         "h_tilde": lambda q: q["h_term"] + q["x_term"] + q["b"],
         **TANH,
     },
-    "lstm_offset": {
+    "lstm with cell_offset": {
         **H_LINEAR,
         **gate_lines(lambda q: q["h_linear"] + q["x_term"] + q["b"]),
         "c_term": lambda q: q["c"] + q["beta_c"],
@@ -566,9 +519,9 @@ def check_totals(cell, kind="minibatch", steps=2, method="complex"):
     previous = [f"{name}_prev" for name in carried[0]]
     for t, (gradients, dstate) in sorted(seen.items()):
         for name in (*lines, "x_term", *previous):
-            value = look_up(cache.steps[t], name)
+            value = getattr(cache.steps[t], name)
             np.testing.assert_allclose(value, reference[t][name], rtol=1e-11, atol=1e-13, err_msg=f"{title}: {name}")
-            analytic[f"{name}[{t}]"] = look_up(gradients, name)
+            analytic[f"{name}[{t}]"] = getattr(gradients, name)
         for name, d in zip(carried[0], dstate, strict=True):
             np.testing.assert_allclose(getattr(cache, name)[t], carried[t][name], rtol=1e-11, atol=1e-13)
             analytic[f"state_{name}[{t}]"] = d
@@ -728,9 +681,6 @@ def _all_checks():
     checks = {
         "sigmoid": partial(check_activation, "sigmoid"),
         "tanh": partial(check_activation, "tanh"),
-        "gates": check_gates,
-        "cell": check_cell,
-        "output": check_output,
         "freeze": check_freeze,
         "project": check_project,
         "look_up": check_look_up,
@@ -744,11 +694,10 @@ def _all_checks():
         checks[f"batch_norm, {kind}"] = partial(check_batch_norm, kind)
         checks[f"batch_norm over time, {kind}"] = partial(check_batch_norm, kind, T)
         checks[f"batch_norm totals, {kind}"] = partial(check_batch_norm_totals, kind)
-        checks[f"bn_gates, {kind}"] = partial(check_bn_gates, kind)
         for per in ("step", "sequence"):
             checks[f"per_{per}, {kind}"] = partial(check_input_norm, per, kind)
-    for cell, (_, _, _, terms, _) in CELLS.items():
-        for kind in KINDS if terms else ("minibatch",):
+    for cell in CELLS:
+        for kind in KINDS if terms_of(cell) else ("minibatch",):
             checks[f"{cell} step, {kind}"] = partial(check_step, cell, kind)
         for kind in kinds_of(cell):
             checks[f"{cell} sequence, {kind}"] = partial(check_sequence, cell, kind)

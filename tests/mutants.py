@@ -18,6 +18,7 @@ from typing import NamedTuple
 from unittest.mock import patch
 
 import equation_checks
+import numpy as np
 from equation_checks import CHECKS, GradientMismatch, check_layer, check_model
 
 from minibn.kernels import CELLS, look_up
@@ -66,23 +67,18 @@ class Mutant(NamedTuple):
 
     @property
     def name(self):
-        return f"{self.function}: {self.breaks}"
+        return f"{self.where}: {self.breaks}"
+
+    @property
+    def where(self):
+        """The function, and of which cell."""
+        cell = self.module.rpartition(".")[2] + "." if self.module.startswith("minibn.cells.") else ""
+        return cell + self.function
 
 
 def _rows(module, function, check, *rows):
     """Rows of one function. Each is (line, edited, what breaks, wrong gradient[, another check])."""
     return [Mutant(module, function, *row[:3], row[4] if len(row) > 4 else check, row[3]) for row in rows]
-
-
-def _left_out(module, stem, cell, *parameters):
-    """The sequence's backward, with one parameter after the other left out of the sums over time."""
-    def line(names):
-        listed = ", ".join(f'"{name}"' for name in names) + ("," if len(names) == 1 else "")
-        return f"return unroll_backward({stem}_step_backward, dh, cache, ({listed}), observe)"
-
-    return _rows(EQUATIONS + module, f"{stem}_backward", f"{cell} sequence, minibatch",
-                 *[(line(parameters), line([kept for kept in parameters if kept != name]), f"{name} left out", name)
-                   for name in parameters])
 
 
 def _edits(line, *edits):
@@ -156,186 +152,153 @@ ACTIVATIONS = [
            ("return 1 - y * y", "return y * (1 - y)", "sigma' for tanh'", "z")),
 ]
 
+def _returned(what, tensor, **changed):
+    """A row of a cell's record: the gradients of these names are others, and all else goes on as before."""
+    edited = ", ".join(f'"{name}": {value}' for name, value in changed.items())
+    return "return locals()", f"return {{**locals(), {edited}}}", what, tensor
+
+
+def _of_cell(module, cell, *rows):
+    """Rows of a cell's step backward; those that break a quantity, "name[", are seen by the check of the totals."""
+    return [Mutant("minibn.cells." + module, "step_backward", line, edited, breaks,
+                   f"{cell} {'totals' if tensor.endswith('[') else 'step'}, minibatch", tensor)
+            for line, edited, breaks, tensor in rows]
+
+
+LEFT_OUT = [                # of the sums over time, one parameter of a cell after the other
+    row for cell, (declaration, _) in equation_checks.CELLS.items()
+    for name in equation_checks.step_inputs(cell, np.random.default_rng(0), "{}_0")[1]
+    if cell == declaration.name or declaration.parameters[name].when
+    for row in _rows(
+        "minibn.layers.base", "RecurrentLayer._recur_backward", f"{cell} sequence, minibatch",
+        ("parameters = [name for name in self.params if name not in others]",
+         f'parameters = [name for name in self.params if name not in (*others, "{name}")]',
+         f"{name} of {cell} left out", name))
+]
+
+NOT_TRANSPOSED = ("dh_prev = dh_linear @ W_h.T", "dh_prev = dh_linear @ W_h", "W_h not transposed", "h_prev")
+TANH = ("dh_tilde = dh * dtanh(h)", "dh_tilde = dh", "tanh' dropped", "x_term")
+W_H_SEES_H = ("dW_h = h_prev.T @ dh_linear", "dW_h = h.T @ dh_linear", "W_h sees h_t", "W_h")
+
 RNN = [
-    *_rows(
-        EQUATIONS + "rnn", "rnn_step_backward", "rnn step, minibatch",
-        ("dh_tilde = dh * dtanh(cache.h)", "dh_tilde = dh", "tanh' dropped", "x_term"),
-        ("dh_tilde = dh * dtanh(cache.h)", "dh_tilde = dh * dtanh(cache.h_tilde)", "tanh' of another value", "x_term"),
+    *_of_cell(
+        "rnn", "rnn", TANH, W_H_SEES_H, NOT_TRANSPOSED,
+        ("dh_tilde = dh * dtanh(h)", "dh_tilde = dh * dtanh(h_prev)", "tanh' of another value", "x_term"),
         ("db = dh_tilde.sum(axis=0)", "db = dh_tilde.mean(axis=0)", "sum of b is a mean", "b"),
         ("db = dh_tilde.sum(axis=0)", "db = dh.sum(axis=0)", "b without tanh'", "b"),
         ("dx_term = dh_tilde", "dx_term = dh", "input term without tanh'", "x_term"),
         ("dh_linear = dh_tilde", "dh_linear = dh", "recurrent term without tanh'", "h_prev"),
-        ("dW_h = cache.h_prev.T @ dh_linear", "dW_h = cache.h.T @ dh_linear", "W_h sees h_t", "W_h"),
-        ("dW_h = cache.h_prev.T @ dh_linear", "dW_h = dh_linear.T @ cache.h_prev", "W_h transposed", "W_h"),
-        ("dh_prev = dh_linear @ cache.W_h.T", "dh_prev = dh_linear @ cache.W_h", "W_h not transposed", "h_prev"),
-        ("return RNNStepGradients(dx_term, dh_prev, dh_linear, dh_tilde, dh, dW_h, db)",
-         "return RNNStepGradients(dx_term, dh_prev, dh_linear, dh, dh_tilde, dW_h, db)", "h and h~ exchanged",
-         "h_tilde[", "rnn totals, minibatch"),
+        ("dW_h = h_prev.T @ dh_linear", "dW_h = dh_linear.T @ h_prev", "W_h transposed", "W_h"),
+        _returned("h and h~ exchanged", "h_tilde[", dh="dh_tilde", dh_tilde="dh"),
     ),
-    *_left_out("rnn", "rnn", "rnn", "W_h", "b"),
     *_rows(
-        EQUATIONS + "rnn", "rnn_backward", "rnn sequence, minibatch",
-        ('return unroll_backward(rnn_step_backward, dh, cache, ("W_h", "b"), observe)',
-         'return unroll_backward(rnn_step_backward, dh[::-1], cache, ("W_h", "b"), observe)', "time reversed",
-         "x_term"),
+        "minibn.layers.base", "RecurrentLayer._recur_backward", "rnn sequence, minibatch",
+        *_edits('return unroll_backward(self.find("step_backward"), dh, sequence, parameters, observe)',
+                ("dh,", "dh[::-1],", "time reversed", "x_term")),
     ),
 ]
 
 BN_RNN = [
-    *_rows(
-        EQUATIONS + "bn_rnn", "bn_rnn_step_backward", "bn_rnn step, minibatch",
-        ("dh_tilde = dh * dtanh(cache.h)", "dh_tilde = dh", "tanh' dropped", "x_term"),
-        ("dtotal = dsum_bn.a", "dtotal = dh_tilde", "BN passed by", "x_term"),
-        ("dtotal = dsum_bn.a", "dtotal = dsum_bn.hat * cache.sum_bn.inv_std", "statistics taken as constants",
-         "x_term"),
-        ("dx_term = dtotal", "dx_term = dh_tilde", "input term passes BN by", "x_term"),
-        ("dh_linear = dtotal", "dh_linear = dh_tilde", "recurrent term passes BN by", "h_prev"),
-        ("dW_h = cache.h_prev.T @ dh_linear", "dW_h = cache.h.T @ dh_linear", "W_h sees h_t", "W_h"),
-        ("dW_h = cache.h_prev.T @ dh_linear", "dW_h = cache.h_prev.T @ dh_tilde", "W_h passes BN by", "W_h"),
-        ("dh_prev = dh_linear @ cache.W_h.T", "dh_prev = dh_linear @ cache.W_h", "W_h not transposed", "h_prev"),
-        ("dW_h, dsum_bn.gamma, dsum_bn.beta)", "dW_h, dsum_bn.beta, dsum_bn.gamma)", "gamma and b exchanged", "gamma"),
-        ("dW_h, dsum_bn.gamma, dsum_bn.beta)", "dW_h, dsum_bn.gamma, 0 * dsum_bn.beta)", "sum of b dropped", "b"),
-        ("return BNRNNStepGradients(dx_term, dh_prev, dh_linear, dtotal, dsum_bn, dh_tilde, dh,",
-         "return BNRNNStepGradients(dx_term, dh_prev, dh_linear, dh_tilde, dsum_bn, dh_tilde, dh,",
-         "gradient of the sum before BN", "sum[", "bn_rnn totals, minibatch"),
+    *_of_cell(
+        "bn_rnn", "bn_rnn", TANH, W_H_SEES_H, NOT_TRANSPOSED,
+        ("dsum = dsum_bn.a", "dsum = dh_tilde", "BN passed by", "x_term"),
+        ("dsum = dsum_bn.a", "dsum = dsum_bn.hat * sum_bn.inv_std", "statistics taken as constants", "x_term"),
+        ("dx_term = dsum", "dx_term = dh_tilde", "input term passes BN by", "x_term"),
+        ("dh_linear = dsum", "dh_linear = dh_tilde", "recurrent term passes BN by", "h_prev"),
+        ("dW_h = h_prev.T @ dh_linear", "dW_h = h_prev.T @ dh_tilde", "W_h passes BN by", "W_h"),
+        *_edits(
+            "dgamma, db = dsum_bn.gamma, dsum_bn.beta",
+            ("dsum_bn.gamma, dsum_bn.beta", "dsum_bn.beta, dsum_bn.gamma", "gamma and b exchanged", "gamma"),
+            ("dsum_bn.beta", "0 * dsum_bn.beta", "sum of b dropped", "b"),
+        ),
+        _returned("gradient of the sum before BN", "sum[", dsum="dh_tilde"),
     ),
-    *_rows(
-        EQUATIONS + "bn_rnn", "bn_rnn_two_term_step_backward", "bn_rnn_two_term step, minibatch",
-        ("dh_tilde = dh * dtanh(cache.h)", "dh_tilde = dh", "tanh' dropped", "x_term"),
+    *_of_cell(
+        "bn_rnn_two_term", "bn_rnn_two_term", TANH, W_H_SEES_H, NOT_TRANSPOSED,
         ("db = dh_tilde.sum(axis=0)", "db = dh_tilde.mean(axis=0)", "sum of b is a mean", "b"),
         ("dx_term = dh_tilde", "dx_term = dh", "input term without tanh'", "x_term"),
         ("dh_term = dh_tilde", "dh_term = dh", "recurrent term without tanh'", "h_prev"),
         ("dh_linear = dh_bn.a", "dh_linear = dh_term", "BN passed by", "h_prev"),
-        ("dh_linear = dh_bn.a", "dh_linear = dh_bn.hat * cache.h_bn.inv_std", "statistics taken as constants",
-         "h_prev"),
-        ("dW_h = cache.h_prev.T @ dh_linear", "dW_h = cache.h.T @ dh_linear", "W_h sees h_t", "W_h"),
-        ("dh_prev = dh_linear @ cache.W_h.T", "dh_prev = dh_linear @ cache.W_h", "W_h not transposed", "h_prev"),
-        ("dW_h, dh_bn.gamma, db)", "dW_h, dh_bn.beta, db)", "beta for gamma", "gamma_h"),
-        ("return BNRNNTwoTermStepGradients(dx_term, dh_prev, dh_linear, dh_bn, dh_term, dh_tilde, dh,",
-         "return BNRNNTwoTermStepGradients(dx_term, dh_prev, dh_linear, dh_bn, dh_bn.hat, dh_tilde, dh,",
-         "normalized value for the term", "h_term[", "bn_rnn_two_term totals, minibatch"),
-    ),
-    *_left_out("bn_rnn", "bn_rnn", "bn_rnn", "W_h", "gamma", "b"),
-    *_left_out("bn_rnn", "bn_rnn_two_term", "bn_rnn_two_term", "W_h", "gamma_h", "b"),
-]
-
-CONCATENATE = "dtilde = xp.concatenate([df_tilde, di_tilde, do_tilde, dg_tilde], axis=1)"
-GATE_BLOCKS = [
-    (CONCATENATE, CONCATENATE.replace(f"d{gate}_tilde", f"0 * d{gate}_tilde"), f"gate {gate} dropped", "b")
-    for gate in "fiog"
-]
-GATE_ORDER = [
-    (CONCATENATE, CONCATENATE.replace("do_tilde, dg_tilde", "dg_tilde, do_tilde"), "blocks in the order f i g o", "b"),
-    (CONCATENATE, CONCATENATE.replace("df_tilde, di_tilde", "di_tilde, df_tilde"), "blocks in the order i f o g", "b"),
-]
-
-LSTM = [
-    *_rows(
-        EQUATIONS + "lstm", "gates_backward", "gates",
-        *GATE_BLOCKS,
-        *GATE_ORDER,
-        ("db = dtilde.sum(axis=0)", "db = dtilde.mean(axis=0)", "sum of b is a mean", "b"),
-        ("dx_term = dtilde", "dx_term = 0 * dtilde", "input term dropped", "x_term"),
-        ("dh_linear = dtilde", "dh_linear = 2 * dtilde", "recurrent term counted twice", "h_prev"),
-        ("dW_h = h_prev.T @ dh_linear", "dW_h = h_prev.T @ dh_linear / len(h_prev)", "sum of W_h is a mean", "W_h"),
-        ("dW_h = h_prev.T @ dh_linear", "dW_h = abs(h_prev).T @ dh_linear", "sign of h_{t-1}", "W_h"),
-        ("dh_prev = dh_linear @ W_h.T", "dh_prev = dh_linear[:, :W_h.shape[0]] @ W_h[:, :W_h.shape[0]].T",
-         "one gate of four reaches h_{t-1}", "h_prev"),
-    ),
-    *_rows(
-        EQUATIONS + "lstm", "cell_backward", "cell",
-        ("dc_prev = dc * f", "dc_prev = dc", "forget gate dropped along the cell", "c_prev"),
-        ("dc_prev = dc * f", "dc_prev = dc * i", "input gate along the cell", "c_prev"),
-        ("df = dc * c_prev", "df = dc", "f without c_{t-1}", "f_tilde"),
-        ("df = dc * c_prev", "df = dc * g", "f with i's partner", "f_tilde"),
-        ("di = dc * g", "di = dc", "i without g", "i_tilde"),
-        ("di = dc * g", "di = dc * c_prev", "i with f's partner", "i_tilde"),
-        ("dg = dc * i", "dg = dc", "g without i", "g_tilde"),
-        ("dg = dc * i", "dg = dc * f", "g with the forget gate", "g_tilde"),
-        ("dg_tilde = dg * dtanh(g)", "dg_tilde = dg", "tanh' of g dropped", "g_tilde"),
-        ("dg_tilde = dg * dtanh(g)", "dg_tilde = dg * dsigmoid(g)", "sigma' for tanh' of g", "g_tilde"),
-        ("di_tilde = di * dsigmoid(i)", "di_tilde = di", "sigma' of i dropped", "i_tilde"),
-        ("di_tilde = di * dsigmoid(i)", "di_tilde = di * dsigmoid(f)", "sigma' of f for i", "i_tilde"),
-        ("df_tilde = df * dsigmoid(f)", "df_tilde = df", "sigma' of f dropped", "f_tilde"),
-        ("df_tilde = df * dsigmoid(f)", "df_tilde = df * dtanh(f)", "tanh' for sigma' of f", "f_tilde"),
-    ),
-    *_rows(
-        EQUATIONS + "lstm", "output_backward", "output",
-        ("dtanh_c = dh * o", "dtanh_c = dh", "output gate dropped", "c_term"),
-        ("do = dh * tanh_c", "do = dh", "o without tanh(c)", "o_tilde"),
-        ("dc_term = dtanh_c * dtanh(tanh_c)", "dc_term = dtanh_c", "tanh' of c dropped", "c_term"),
-        ("dc_term = dtanh_c * dtanh(tanh_c)", "dc_term = dtanh_c * dsigmoid(tanh_c)", "sigma' for tanh' of c",
-         "c_term"),
-        ("do_tilde = do * dsigmoid(o)", "do_tilde = do", "sigma' of o dropped", "o_tilde"),
-        ("do_tilde = do * dsigmoid(o)", "do_tilde = do * dtanh(o)", "tanh' for sigma' of o", "o_tilde"),
-    ),
-    *_rows(
-        EQUATIONS + "lstm", "lstm_step_backward", "lstm_offset step, minibatch",
-        ("dbeta_c = dc_term.sum(axis=0)", "dbeta_c = dc_term.mean(axis=0)", "sum of beta_c is a mean", "beta_c"),
-        ("dbeta_c = dc_term.sum(axis=0)", "dbeta_c = (dc + dc_term).sum(axis=0)", "beta_c sees what the cell carries",
-         "beta_c"),
-        ("dc = dc + dc_term", "dc = dc_term", "what step t+1 passed back dropped", "c_prev"),
-        ("dc = dc + dc_term", "dc = dc", "output path of the cell dropped", "c_prev"),
-        ("dc = dc + dc_term", "dc = dc + dtanh_c", "tanh' of c passed by", "c_prev"),
-        ("dc, cache.f, cache.i, cache.g, cache.c_prev)", "dc, cache.f, cache.i, cache.g, cache.c)",
-         "c_t for c_{t-1}", "b"),
-        ("dc, cache.f, cache.i, cache.g, cache.c_prev)", "dc, cache.i, cache.f, cache.g, cache.c_prev)",
-         "f and i exchanged", "c_prev"),
-        ("df_tilde, di_tilde, do_tilde, dg_tilde, cache.h_prev, cache.W_h)",
-         "df_tilde, di_tilde, do_tilde, dg_tilde, cache.h, cache.W_h)", "W_h sees h_t", "W_h"),
-        ("df, di, dg, dc, dc_term, do, dtanh_c, dh, dW_h, db, dbeta_c)",
-         "df, di, dg, dc_term, dc_term, do, dtanh_c, dh, dW_h, db, dbeta_c)", "total of c without what it carries",
-         "c[", "lstm_offset totals, minibatch"),
-        ("df, di, dg, dc, dc_term, do, dtanh_c, dh, dW_h, db, dbeta_c)",
-         "df, dg, di, dc, dc_term, do, dtanh_c, dh, dW_h, db, dbeta_c)", "i and g exchanged",
-         "i[", "lstm_offset totals, minibatch"),
-    ),
-    *_left_out("lstm", "lstm", "lstm_offset", "W_h", "b", "beta_c"),
-]
-
-BN_LSTM = [
-    *_rows(
-        EQUATIONS + "bn_lstm", "bn_gates_backward", "bn_gates, minibatch",
-        *GATE_BLOCKS,
-        *GATE_ORDER,
-        ("db = dtilde.sum(axis=0)", "db = dtilde.mean(axis=0)", "sum of b is a mean", "b"),
-        ("dx_term = dtilde", "dx_term = 0 * dtilde", "input term dropped", "x_term"),
-        ("dh_term = dtilde", "dh_term = 2 * dtilde", "recurrent term counted twice", "h_prev"),
-        ("dh_linear = dh_bn.a", "dh_linear = dh_term", "BN passed by", "h_prev"),
         ("dh_linear = dh_bn.a", "dh_linear = dh_bn.hat * h_bn.inv_std", "statistics taken as constants", "h_prev"),
-        ("dW_h = h_prev.T @ dh_linear", "dW_h = h_prev.T @ dh_term", "W_h passes BN by", "W_h"),
-        ("dW_h = h_prev.T @ dh_linear", "dW_h = h_prev.T @ dh_linear / len(h_prev)", "sum of W_h is a mean", "W_h"),
-        ("dh_prev = dh_linear @ W_h.T", "dh_prev = dh_term @ W_h.T", "h_{t-1} passes BN by", "h_prev"),
+        ("dgamma_h = dh_bn.gamma", "dgamma_h = dh_bn.beta", "beta for gamma", "gamma_h"),
+        _returned("normalized value for the term", "h_term[", dh_term="dh_bn.hat"),
     ),
-    *_rows(
-        EQUATIONS + "bn_lstm", "bn_lstm_step_backward", "bn_lstm step, minibatch",
-        ("dc_bn = batch_norm_backward(dc_term, cache.c_bn)", "dc_bn = batch_norm_backward(dtanh_c, cache.c_bn)",
-         "tanh' of c passed by", "beta_c"),
-        ("dc = dc + dc_bn.a", "dc = dc_bn.a", "what step t+1 passed back dropped", "c_prev"),
-        ("dc = dc + dc_bn.a", "dc = dc", "output path of the cell dropped", "c_prev"),
-        ("dc = dc + dc_bn.a", "dc = dc + dc_term", "BN of the cell passed by", "c_prev"),
-        ("dc = dc + dc_bn.a", "dc = dc + dc_bn.hat * cache.c_bn.inv_std", "statistics of the cell taken as constants",
-         "c_prev"),
-        ("dc, cache.f, cache.i, cache.g, cache.c_prev)", "dc, cache.f, cache.i, cache.g, cache.c)",
-         "c_t for c_{t-1}", "b"),
-        ("df_tilde, di_tilde, do_tilde, dg_tilde, cache.h_prev, cache.W_h, cache.h_bn)",
-         "df_tilde, di_tilde, do_tilde, dg_tilde, cache.h, cache.W_h, cache.h_bn)", "W_h sees h_t", "W_h"),
-        ("do, dtanh_c, dh, dW_h, db, dh_bn.gamma, dc_bn.gamma, dc_bn.beta)",
-         "do, dtanh_c, dh, dW_h, db, dh_bn.beta, dc_bn.gamma, dc_bn.beta)", "beta for gamma_h", "gamma_h"),
-        ("do, dtanh_c, dh, dW_h, db, dh_bn.gamma, dc_bn.gamma, dc_bn.beta)",
-         "do, dtanh_c, dh, dW_h, db, dh_bn.gamma, dc_bn.beta, dc_bn.gamma)", "gamma_c and beta_c exchanged", "gamma_c"),
-        ("do, dtanh_c, dh, dW_h, db, dh_bn.gamma, dc_bn.gamma, dc_bn.beta)",
-         "do, dtanh_c, dh, dW_h, db, dh_bn.gamma, dc_bn.gamma, dc_bn.beta / len(dh))", "sum of beta_c is a mean",
-         "beta_c"),
-        ("df_tilde, di_tilde, do_tilde, dg_tilde, df, di, dg, dc, dc_bn, dc_term,",
-         "df_tilde, di_tilde, do_tilde, dg_tilde, df, di, dg, dc_bn.a, dc_bn, dc_term,",
-         "total of c without what it carries", "c[", "bn_lstm totals, minibatch"),
-        ("return BNLSTMStepGradients(dx_term, dh_prev, dc_prev, dh_linear, dh_bn, dh_term,",
-         "return BNLSTMStepGradients(dx_term, dh_prev, dc_prev, dh_term, dh_bn, dh_linear,",
-         "before and after BN exchanged", "h_linear[", "bn_lstm totals, minibatch"),
-    ),
-    *_left_out("bn_lstm", "bn_lstm", "bn_lstm", "W_h", "b", "gamma_h", "gamma_c", "beta_c"),
 ]
+
+JOIN = "dtilde = join(df_tilde, di_tilde, do_tilde, dg_tilde)"
+GATES = [                   # what both LSTMs write alike, Eqs. 2 and 6, 3 and 7, 4 and 8
+    *[(JOIN, JOIN.replace(f"d{gate}_tilde", f"0 * d{gate}_tilde"), f"gate {gate} dropped", "b") for gate in "fiog"],
+    (JOIN, JOIN.replace("do_tilde, dg_tilde", "dg_tilde, do_tilde"), "blocks in the order f i g o", "b"),
+    (JOIN, JOIN.replace("df_tilde, di_tilde", "di_tilde, df_tilde"), "blocks in the order i f o g", "b"),
+    ("db = dtilde.sum(axis=0)", "db = dtilde.mean(axis=0)", "sum of b is a mean", "b"),
+    ("dx_term = dtilde", "dx_term = 0 * dtilde", "input term dropped", "x_term"),
+    ("dW_h = h_prev.T @ dh_linear", "dW_h = h_prev.T @ dh_linear / len(h_prev)", "sum of W_h is a mean", "W_h"),
+    ("dW_h = h_prev.T @ dh_linear", "dW_h = (o * tanh_c).T @ dh_linear", "W_h sees h_t", "W_h"),
+    ("dc_prev = dc * f", "dc_prev = dc", "forget gate dropped along the cell", "c_prev"),
+    ("dc_prev = dc * f", "dc_prev = dc * i", "input gate along the cell", "c_prev"),
+    ("df = dc * c_prev", "df = dc", "f without c_{t-1}", "f_tilde["),
+    ("df = dc * c_prev", "df = dc * g", "f with i's partner", "f_tilde["),
+    ("df = dc * c_prev", "df = dc * (f * c_prev + i * g)", "c_t for c_{t-1}", "b"),
+    ("di = dc * g", "di = dc", "i without g", "i_tilde["),
+    ("di = dc * g", "di = dc * c_prev", "i with f's partner", "i_tilde["),
+    ("dg = dc * i", "dg = dc", "g without i", "g_tilde["),
+    ("dg = dc * i", "dg = dc * f", "g with the forget gate", "g_tilde["),
+    ("dg_tilde = dg * dtanh(g)", "dg_tilde = dg", "tanh' of g dropped", "g_tilde["),
+    ("dg_tilde = dg * dtanh(g)", "dg_tilde = dg * dsigmoid(g)", "sigma' for tanh' of g", "g_tilde["),
+    ("di_tilde = di * dsigmoid(i)", "di_tilde = di", "sigma' of i dropped", "i_tilde["),
+    ("di_tilde = di * dsigmoid(i)", "di_tilde = di * dsigmoid(f)", "sigma' of f for i", "i_tilde["),
+    ("df_tilde = df * dsigmoid(f)", "df_tilde = df", "sigma' of f dropped", "f_tilde["),
+    ("df_tilde = df * dsigmoid(f)", "df_tilde = df * dtanh(f)", "tanh' for sigma' of f", "f_tilde["),
+    ("dtanh_c = dh * o", "dtanh_c = dh", "output gate dropped", "c_term["),
+    ("do = dh * tanh_c", "do = dh", "o without tanh(c)", "o_tilde["),
+    ("dc_term = dtanh_c * dtanh(tanh_c)", "dc_term = dtanh_c", "tanh' of c dropped", "c_term["),
+    ("dc_term = dtanh_c * dtanh(tanh_c)", "dc_term = dtanh_c * dsigmoid(tanh_c)", "sigma' for tanh' of c", "c_term["),
+    ("do_tilde = do * dsigmoid(o)", "do_tilde = do", "sigma' of o dropped", "o_tilde["),
+    ("do_tilde = do * dsigmoid(o)", "do_tilde = do * dtanh(o)", "tanh' for sigma' of o", "o_tilde["),
+    _returned("i and g exchanged", "i[", di="dg", dg="di"),
+]
+
+LSTM = _of_cell(
+    "lstm", "lstm with cell_offset", *GATES,
+    ("dh_linear = dtilde", "dh_linear = 2 * dtilde", "recurrent term counted twice", "h_prev"),
+    ("dW_h = h_prev.T @ dh_linear", "dW_h = abs(h_prev).T @ dh_linear", "sign of h_{t-1}", "W_h"),
+    ("dh_prev = dh_linear @ W_h.T", "dh_prev = dh_linear[:, :W_h.shape[0]] @ W_h[:, :W_h.shape[0]].T",
+     "one gate of four reaches h_{t-1}", "h_prev"),
+    ("dbeta_c = dc_term.sum(axis=0)", "dbeta_c = dc_term.mean(axis=0)", "sum of beta_c is a mean", "beta_c"),
+    ("dbeta_c = dc_term.sum(axis=0)", "dbeta_c = (dc + dc_term).sum(axis=0)", "beta_c sees what the cell carries",
+     "beta_c"),
+    ("dc = dc + dc_term", "dc = dc_term", "what step t+1 passed back dropped", "c_prev"),
+    ("dc = dc + dc_term", "dc = dc", "output path of the cell dropped", "c_prev"),
+    ("dc = dc + dc_term", "dc = dc + dtanh_c", "tanh' of c passed by", "c_prev"),
+    ("dc = dc + dc_term", "dc, f, i = dc + dc_term, i, f", "f and i exchanged", "c_prev"),
+    _returned("total of c without what it carries", "c[", dc="dc_term"),
+)
+
+BN_LSTM = _of_cell(
+    "bn_lstm", "bn_lstm", *GATES,
+    ("dh_term = dtilde", "dh_term = 2 * dtilde", "recurrent term counted twice", "h_prev"),
+    ("dh_linear = dh_bn.a", "dh_linear = dh_term", "BN passed by", "h_prev"),
+    ("dh_linear = dh_bn.a", "dh_linear = dh_bn.hat * h_bn.inv_std", "statistics taken as constants", "h_prev"),
+    ("dW_h = h_prev.T @ dh_linear", "dW_h = h_prev.T @ dh_term", "W_h passes BN by", "W_h"),
+    ("dh_prev = dh_linear @ W_h.T", "dh_prev = dh_term @ W_h.T", "h_{t-1} passes BN by", "h_prev"),
+    ("dc_bn = batch_norm_backward(dc_term, c_bn)", "dc_bn = batch_norm_backward(dtanh_c, c_bn)",
+     "tanh' of c passed by", "beta_c"),
+    *_edits(
+        "dc = dc + dc_bn.a",
+        ("dc + ", "", "what step t+1 passed back dropped", "c_prev"),
+        (" + dc_bn.a", "", "output path of the cell dropped", "c_prev"),
+        ("dc_bn.a", "dc_term", "BN of the cell passed by", "c_prev"),
+        ("dc_bn.a", "dc_bn.hat * c_bn.inv_std", "statistics of the cell taken as constants", "c_prev"),
+    ),
+    ("dgamma_h = dh_bn.gamma", "dgamma_h = dh_bn.beta", "beta for gamma_h", "gamma_h"),
+    *_edits(
+        "dgamma_c, dbeta_c = dc_bn.gamma, dc_bn.beta",
+        ("dc_bn.gamma, dc_bn.beta", "dc_bn.beta, dc_bn.gamma", "gamma_c and beta_c exchanged", "gamma_c"),
+        ("dc_bn.beta", "dc_bn.beta / len(dh)", "sum of beta_c is a mean", "beta_c"),
+    ),
+    _returned("total of c without what it carries", "c[", dc="dc_bn.a"),
+    _returned("before and after BN exchanged", "h_linear[", dh_term="dh_linear", dh_linear="dh_term"),
+)
 
 RECURRENCE = [
     *_rows(
@@ -360,22 +323,25 @@ RECURRENCE = [
         ("dnew, dold = zip(*(freeze_backward(d, cache.mask[t]) for d in dstate), strict=True)",
          "dnew, dold = zip(*(freeze_backward(d, cache.mask[t - 1]) for d in dstate), strict=True)",
          "mask of another step", "x_term"),
-        ("gradients = step_backward(*dnew, cache.steps[t])", "gradients = step_backward(*dstate, cache.steps[t])",
-         "padded examples not frozen", "x_term"),
-        ("gradients = step_backward(*dnew, cache.steps[t])", "gradients = step_backward(*dnew, cache.steps[-1])",
-         "cache of another step", "W_h"),
-        ("observe(t, gradients, dstate)", "observe(t, gradients, dnew)", "observed state without what is kept",
-         "state_h[", "bn_lstm totals, masked"),
-        ("dx_term[t] = gradients.x_term", "dx_term[t] = gradients.h_linear", "input term takes the recurrent one's",
-         "x_term"),
+        *_edits(
+            "upstream = {name: dnew[place] for name, place in arriving}",
+            ("dnew", "dstate", "padded examples not frozen", "x_term"),
+        ),
+        ("step = vars(cache.steps[t])", "step = vars(cache.steps[-1])", "cache of another step", "W_h"),
+        *_edits("observe(t, Record.of_gradients(gradients), dstate)",
+                ("dstate", "dnew", "observed state without what is kept", "state_h[", "bn_lstm totals, masked")),
+        *_edits('dx_term[t] = gradients["dx_term"]',
+                ('"dx_term"', '"dh_linear"', "input term takes the recurrent one's", "x_term")),
         ("totals[name] = totals[name] + gradient if name in totals else gradient", "totals[name] = gradient",
          "one step instead of the sum over time", "W_h"),
         ("totals[name] = totals[name] + gradient if name in totals else gradient",
          "totals[name] = totals.get(name, gradient)", "the last step instead of the sum over time", "gamma_c"),
-        ("dstate = tuple(getattr(gradients, name) for name in previous)",
-         "dstate = (gradients.h_prev, *dstate[1:])", "forget gate left out along the cell", "c_0"),
-        ("dstate = tuple(getattr(gradients, name) for name in previous)",
-         "dstate = tuple(getattr(gradients, name) for name in previous[::-1])", "h and c exchanged", "h_0"),
+        *_edits(
+            "dstate = tuple(gradients[name] for name in previous)",
+            ("tuple(gradients[name] for name in previous)", '(gradients["dh_prev"], *dstate[1:])',
+             "forget gate left out along the cell", "c_0"),
+            ("in previous", "in previous[::-1]", "h and c exchanged", "h_0"),
+        ),
         *_edits(
             "dstate = tuple(d + kept for d, kept in zip(dstate, dold, strict=True))",
             ("d + kept", "d", "what a padded example kept is lost", "h_0"),
@@ -637,8 +603,8 @@ KERNELS = [                             # their input terms; what else they do i
 ]
 
 MUTANTS = [
-    *BATCH_NORM, *ACTIVATIONS, *RNN, *BN_RNN, *LSTM, *BN_LSTM, *RECURRENCE, *INPUT_TERM, *OUTPUT, *LAYERS, *MODELS,
-    *KERNELS,
+    *BATCH_NORM, *ACTIVATIONS, *RNN, *BN_RNN, *LSTM, *BN_LSTM, *LEFT_OUT, *RECURRENCE, *INPUT_TERM, *OUTPUT, *LAYERS,
+    *MODELS, *KERNELS,
 ]
 
 
@@ -727,7 +693,7 @@ def main():
         error = error_of(mutant, errors) if errors else 0.0
         killed += error > LEAST_ERROR
         verdict = f"{mutant.check:<36} {mutant.tensor.rstrip('['):<15} {error:.1e}" if errors else "SURVIVES"
-        print(f"{mutant.function:<38} {mutant.breaks:<45} {verdict}")
+        print(f"{mutant.where:<38} {mutant.breaks:<45} {verdict}")
     print(f"{len(MUTANTS)} mutants, {killed} killed")
     return int(killed < len(MUTANTS))
 

@@ -1,15 +1,17 @@
 """Every forward and backward pair, every whole sequence, every layer and the classifier against differentiation."""
 
+import copy
 import itertools
+import pickle
 
 import equation_checks as checks
 import numpy as np
 import pytest
 from equation_checks import CELLS, CHECKS, EPS, LAYERS, D, H, K, N, T, kinds_of, mask_for, normal, positive
 
-from minibn.equations import batch_norm, bn_lstm, bn_rnn, input_term, losses, lstm, rnn
+from minibn.equations import batch_norm, input_term, losses
 from minibn.equations.activations import sigmoid
-from minibn.equations.quantities import look_up
+from minibn.equations.quantities import Record
 
 
 @pytest.mark.parametrize("method", ["complex", "central"])
@@ -195,43 +197,29 @@ def test_extreme_numbers_do_not_overflow():
     assert np.array_equal(losses.softmax_cross_entropy_backward(cache), [[1, -1, 0]])
 
 
-# The tables of quantities
+# The tables of quantities, and the records of steps (test_cells.py holds the cells' own against their steps)
 
 
-TABLES = {      # table, the step's cache and gradients
-    "rnn": (rnn.QUANTITIES, rnn.RNNStep, rnn.RNNStepGradients),
-    "bn_rnn": (bn_rnn.SUM_QUANTITIES, bn_rnn.BNRNNStep, bn_rnn.BNRNNStepGradients),
-    "bn_rnn_two_term": (bn_rnn.TWO_TERM_QUANTITIES, bn_rnn.BNRNNTwoTermStep, bn_rnn.BNRNNTwoTermStepGradients),
-    "lstm": (lstm.QUANTITIES, lstm.LSTMStep, lstm.LSTMStepGradients),
-    "bn_lstm": (bn_lstm.QUANTITIES, bn_lstm.BNLSTMStep, bn_lstm.BNLSTMStepGradients),
-}
+def test_a_record_is_read_only_and_makes_others():
+    cache = batch_norm.batch_norm_forward(np.ones((N, H)), np.ones(H), 0.0, EPS)[1]
+    record = Record({"h_linear": 1, "h_bn": cache, "h": 3})
+    assert (record.h_linear, record.h, record._fields) == (1, 3, ("h_linear", "h_bn", "h"))
+    assert record.h_hat is cache.hat and record.h_inv_std is cache.inv_std
+    with pytest.raises(AttributeError, match="h: expected nothing to be assigned"):
+        record.h = 4
+    other = record._replace(h=4)
+    assert (other.h, other.h_linear, record.h) == (4, 1, 3) and other._asdict() == {**record._asdict(), "h": 4}
+    for name in ("c", "c_hat", "h_nonsense", "h_weights_of"):
+        with pytest.raises(AttributeError, match=f"no quantity called '{name}' among h_linear, h_bn, h"):
+            getattr(record, name)
+    for again in (copy.deepcopy(record), pickle.loads(pickle.dumps(record))):
+        assert again._fields == record._fields and np.array_equal(again.h_hat, cache.hat)
 
 
-def quantities_in(cache_type):
-    """What a step's cache has to show: its fields but for inputs and parameters, and what each batch norm computed."""
-    names = set(cache_type._fields) - {"h_prev", "c_prev", "W_h"}
-    for inner in [name for name in names if name.endswith("_bn")]:
-        names.remove(inner)
-        names |= {inner.replace("_bn", f"_{field}") for field in ("mean", "variance", "inv_std", "hat")}
-    return names
-
-
-@pytest.mark.parametrize("cell", TABLES)
-def test_tables_name_what_the_steps_have(cell):
-    table, cache_type, gradients_type = TABLES[cell]
-    assert set(table) == quantities_in(cache_type)
-    assert len({row.latex for row in table.values()}) == len(table)
-    inputs, settings, forward, backward = checks.sequence_parts(cell, "minibatch", T)
-    cache = forward(**inputs)
-    sizes = {"N": N, "H": H, "4H": 4 * H, "1": 1}
-    seen = []
-    backward(normal(np.random.default_rng(0), T, N, H), cache, lambda t, gradients, dstate: seen.append(gradients))
-    assert isinstance(cache.steps[0], cache_type) and isinstance(seen[0], gradients_type)
-    for name, row in table.items():
-        shape = tuple(sizes[axis] for axis in row.axes.split())
-        assert look_up(cache.steps[0], name).shape == shape, name
-        assert look_up(seen[0], name).shape == shape, name
-        assert getattr(cache, name).shape == (T, *shape), name
+def test_gradients_have_the_names_of_what_they_are_of():
+    """And a forward value that a backward read is none of them."""
+    gradients = Record.of_gradients({"h_prev": 1, "dh": 2, "dh_prev": 3, "dW_h": 4})
+    assert gradients._asdict() == {"h": 2, "h_prev": 3, "W_h": 4}
 
 
 def test_input_term_table():

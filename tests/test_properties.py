@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import minibn
+from minibn.equations.quantities import Record
 from minibn.initializers import orthogonal, recurrent_weights
 from minibn.layers import BNLSTM, BNRNN, LSTM, RNN, BNRNNTwoTerm
 from minibn.models import SequenceClassifier
@@ -452,11 +453,11 @@ def test_backward_is_pure(name):
 
 
 def cache_arrays(cache):
-    """Every floating array of a layer's cache, and of the named tuples in it."""
+    """Every floating array of a layer's cache, and of the records in it."""
     def walk(value):
         if isinstance(value, np.ndarray):
-            yield value
-        elif isinstance(value, tuple | list):
+            yield from [value] * (value.dtype.kind == "f")           # a step holds its mask too
+        elif isinstance(value, tuple | list | Record):
             for item in value:
                 yield from walk(item)
 

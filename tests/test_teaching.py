@@ -6,13 +6,15 @@ import math
 
 import pytest
 
-from minibn.equations import batch_norm, bn_lstm, lstm, recurrence, rnn
+from minibn.cells import bn_lstm, lstm, rnn
+from minibn.equations import batch_norm, recurrence
 from minibn.equations.activations import dsigmoid, dtanh
+from minibn.equations.quantities import Record
 from minibn.gradcheck.numeric import Probe
 from minibn.teaching import WIDTH, show_source
 
-SHOWN = [rnn.rnn_step_forward, rnn.rnn_step_backward, batch_norm.batch_norm_forward, batch_norm.batch_norm_backward,
-         lstm.cell_backward, bn_lstm.bn_lstm_step_forward, bn_lstm.BNLSTMStep]
+SHOWN = [rnn.step_forward, rnn.step_backward, batch_norm.batch_norm_forward, batch_norm.batch_norm_backward,
+         lstm.step_backward, bn_lstm.step_forward, Record]
 
 
 def code_of(text):
@@ -36,13 +38,13 @@ def test_every_line_is_the_library_s_own_and_no_code_is_missing(function):
 
 
 def test_the_docstring_can_be_shown_too():
-    source = inspect.getsource(rnn.rnn_step_forward).rstrip()
-    assert str(show_source(rnn.rnn_step_forward, docstring=True)) == f"# minibn/equations/rnn.py\n{source}"
+    source = inspect.getsource(rnn.step_forward).rstrip()
+    assert str(show_source(rnn.step_forward, docstring=True)) == f"# minibn/cells/rnn.py\n{source}"
 
 
 def test_a_comment_that_would_not_fit_moves_up_to_its_code_or_above_it():
-    shown = str(show_source(bn_lstm.bn_lstm_step_forward, recurrence.unroll_backward))
-    assert '        x_term, h_prev, W_h, b, gamma_h, eps, mask, given.get("h"))  # Eq. 6\n' in shown
+    shown = str(show_source(bn_lstm.step_forward, bn_lstm.step_backward, recurrence.unroll_backward))
+    assert "    dc = dc + dc_bn.a  # (N, H)    step t+1 along the cell, and h_t\n" in shown
     above = "        # later steps + this step's own loss terms\n        dstate = (dstate[0] + dh[t], *dstate[1:])\n"
     assert above in shown
     assert not [line for line in shown.splitlines() if len(line) > WIDTH and "#" in line]
@@ -51,8 +53,8 @@ def test_a_comment_that_would_not_fit_moves_up_to_its_code_or_above_it():
 
 
 def test_functions_of_one_file_share_a_heading():
-    source = show_source(dsigmoid, dtanh, rnn.rnn_step_backward)
-    assert [file for file, _ in source.parts] == ["minibn/equations/activations.py", "minibn/equations/rnn.py"]
+    source = show_source(dsigmoid, dtanh, rnn.step_backward)
+    assert [file for file, _ in source.parts] == ["minibn/equations/activations.py", "minibn/cells/rnn.py"]
     assert source._repr_markdown_().count("```python") == 2
 
 

@@ -1,6 +1,7 @@
 """minibn.trace: everything is there, its check believes nothing, and what it displays can be read."""
 
 import doctest
+import functools
 import importlib
 import re
 import subprocess
@@ -15,18 +16,12 @@ from mutants import MUTANTS, in_place
 
 import minibn
 import minibn.tracing
-from minibn.equations import batch_norm, bn_lstm, bn_rnn, lstm, rnn
-from minibn.equations.quantities import look_up
+from minibn.cells import bn_lstm, bn_rnn, bn_rnn_two_term, lstm, rnn
+from minibn.equations import batch_norm
 from minibn.tracing import slider
 
 T, N, D, H = 5, 6, checks.D_LAYER, checks.H_LAYER
-STEPS = {
-    "RNN": (rnn, "rnn_step_backward"),
-    "BNRNN": (bn_rnn, "bn_rnn_step_backward"),
-    "BNRNNTwoTerm": (bn_rnn, "bn_rnn_two_term_step_backward"),
-    "LSTM with offset": (lstm, "lstm_step_backward"),
-    "BNLSTM": (bn_lstm, "bn_lstm_step_backward"),
-}
+CELLS = {"RNN": rnn, "BNRNN": bn_rnn, "BNRNNTwoTerm": bn_rnn_two_term, "LSTM with offset": lstm, "BNLSTM": bn_lstm}
 
 
 def make_trace(layer, masked=False, population=False, integer=False, given_state=True, seed=0):
@@ -51,13 +46,12 @@ def make_trace(layer, masked=False, population=False, integer=False, given_state
 def test_every_quantity_is_there_with_its_gradient(layer, masked):
     trace = make_trace(layer, masked)
     cell, cache = trace.cell, trace.cache
-    states = ["h", "c"][:len(cell.state_names)]
-    carried = [f"{s}_carried" for s in states] if masked else []
-    assert set(trace.quantities) == {"x", *cell.quantities, *(f"{s}_prev" for s in states), *carried}
+    carried = [f"{name}_carried" for name in cell.declaration.states] if masked else []
+    assert list(trace.quantities) == ["x", *cell.quantities, *carried]
     seen = {}
     dx, grads = cell.backward(trace.dh, cache, observe=lambda t, *gradients: seen.update({t: gradients}))
     assert np.array_equal(trace.dx, dx) and all(np.array_equal(trace.grads[name], grads[name]) for name in grads)
-    sizes = {"N": N, "D": D, "H": H, "G": cell.blocks * H, "4H": 4 * H, "1": 1}
+    sizes = {"N": N, "D": D, "H": H, "4H": 4 * H, "1": 1}
     per_sequence = getattr(cell, "input_statistics", "step") == "sequence"
     for name, quantity in trace.quantities.items():
         steps = 1 if per_sequence and name in ("x_mean", "x_variance", "x_inv_std") else T
@@ -65,8 +59,8 @@ def test_every_quantity_is_there_with_its_gradient(layer, masked):
         assert quantity.latex and quantity.name == name
         if name in cell.quantities and not name.startswith("x_"):
             for t in range(T):
-                assert np.array_equal(quantity.value[t], look_up(cache.sequence.steps[t], name))
-                assert np.array_equal(quantity.gradient[t], look_up(seen[t][0], name))
+                assert np.array_equal(quantity.value[t], getattr(cache.sequence.steps[t], name))
+                assert np.array_equal(quantity.gradient[t], getattr(seen[t][0], name))
     assert np.array_equal(trace["h_carried" if masked else "h"].value, cache.h)
 
 
@@ -131,24 +125,25 @@ def test_check_of_float32_is_in_float64():
     assert trace.check(elementwise=False).ok
 
 
-@pytest.mark.parametrize("layer", STEPS)
+@pytest.mark.parametrize("layer", CELLS)
 def test_check_finds_each_wrong_gradient(layer, monkeypatch):
     """One gradient after the other is scaled as it is handed out: that one fails at every step, and no other."""
-    module, name = STEPS[layer]
-    original = getattr(module, name)
+    module = CELLS[layer]
+    original = module.step_backward
     for quantity in make_trace(layer).cell.quantities:
-        if quantity.startswith("x_"):
+        if quantity.startswith("x_") or quantity.endswith("_prev"):     # those go on to the steps before
             continue
 
-        def wrong(*arguments, quantity=quantity):
-            gradients = original(*arguments)
-            if quantity in gradients._fields:
-                return gradients._replace(**{quantity: 1.5 * getattr(gradients, quantity)})
+        @functools.wraps(original)
+        def wrong(quantity=quantity, **arguments):
+            gradients = original(**arguments)
+            if f"d{quantity}" in gradients:
+                return {**gradients, f"d{quantity}": 1.5 * gradients[f"d{quantity}"]}
             term, _, field = quantity.partition("_")
-            inner = getattr(gradients, f"{term}_bn")
-            return gradients._replace(**{f"{term}_bn": inner._replace(**{field: 1.5 * getattr(inner, field)})})
+            inner = gradients[f"d{term}_bn"]
+            return {**gradients, f"d{term}_bn": inner._replace(**{field: 1.5 * getattr(inner, field)})}
 
-        monkeypatch.setattr(module, name, wrong)
+        monkeypatch.setattr(module, "step_backward", wrong)
         trace = make_trace(layer)
         names = list(trace.quantities)
         k = names.index(quantity)
@@ -203,7 +198,7 @@ def blank(*arguments, **settings):
 
 
 @pytest.mark.parametrize("module, name", [
-    (bn_lstm, "cell_forward"), (bn_lstm, "bn_gates_backward"), (batch_norm, "batch_statistics"),
+    (bn_lstm, "step_forward"), (bn_lstm, "step_backward"), (bn_lstm, "dsigmoid"), (batch_norm, "batch_statistics"),
     (minibn.equations.input_term, "batch_norm_backward"),
 ])
 def test_a_blank_is_not_hidden(module, name, monkeypatch):
@@ -212,49 +207,42 @@ def test_a_blank_is_not_hidden(module, name, monkeypatch):
         make_trace("BNLSTM")
 
 
-def double_input_gate(f_tilde, i_tilde, g_tilde, c_prev):
-    """Another Eq. 7, as a student or a researcher may put it in the place of ours."""
-    forget = lstm.sigmoid(f_tilde)
+def double_input_gate(x_term, h_prev, c_prev, W_h, b):
+    """Another Eq. 3, as a student or a researcher may put it in the place of ours."""
+    h_linear = h_prev @ W_h
+    f_tilde, i_tilde, o_tilde, g_tilde = lstm.split(h_linear + x_term + b, 4)
+    f = lstm.sigmoid(f_tilde)
     i = lstm.sigmoid(i_tilde)
     g = np.tanh(g_tilde)
     c = i * g
     c *= 2
-    c += forget * c_prev
-    return forget, i, g, c
+    c += f * c_prev
+    c_term = c                                  # without an offset: one array is two quantities
+    o = lstm.sigmoid(o_tilde)
+    tanh_c = np.tanh(c_term)
+    h = o * tanh_c
+    return locals()
 
 
 def test_a_changed_forward_is_what_is_moved(monkeypatch):
     """Its backward is still ours, so the gradients of i and g are wrong, and at the last step no others."""
-    monkeypatch.setattr(bn_lstm, "cell_forward", double_input_gate)
-    report = make_trace("BNLSTM").check(["f", "i", "g", "c", "o", "c_hat", "h"], elementwise=False)
+    monkeypatch.setattr(lstm, "step_forward", double_input_gate)
+    report = make_trace("LSTM").check(["f", "i", "g", "c", "c_term", "o", "tanh_c", "h"], elementwise=False)
     assert {entry.name for entry in report.entries if entry.name.endswith(f"[{T - 1}]") and not entry.ok} == {
         f"{name}[{T - 1}]" for name in "ig"}
     assert "a constant factor: 2 times" in report[f"i[{T - 1}]"].hint
 
 
-def one_array_with_two_names(x_term, h_prev, c_prev, W_h, b, beta_c=0.0):
-    """Eqs. 2-4 without an offset: c_term is c."""
-    h_linear, f_tilde, i_tilde, o_tilde, g_tilde = lstm.gates_forward(x_term, h_prev, W_h, b)
-    f, i, g, c = lstm.cell_forward(f_tilde, i_tilde, g_tilde, c_prev)
-    c_term = c
-    o, tanh_c, h = lstm.output_forward(o_tilde, c_term)
-    return (h, c), lstm.LSTMStep(x_term, h_prev, c_prev, W_h, h_linear, f_tilde, i_tilde, o_tilde, g_tilde,
-                                 f, i, g, c, c_term, o, tanh_c, h)
-
-
-def test_one_array_may_be_two_quantities(monkeypatch):
-    monkeypatch.setattr(lstm, "lstm_step_forward", one_array_with_two_names)
-    assert make_trace("LSTM").check(elementwise=False).ok
-
-
 def test_a_function_without_source_is_named(monkeypatch):
     made = {}
-    exec("def cell_forward(f_tilde, i_tilde, g_tilde, c_prev):\n"
-         "    f, i, g = sigmoid(f_tilde), sigmoid(i_tilde), tanh(g_tilde)\n"
-         "    return f, i, g, f * c_prev + i * g\n", {"sigmoid": lstm.sigmoid, "tanh": np.tanh}, made)
-    monkeypatch.setattr(bn_lstm, "cell_forward", made["cell_forward"])
-    trace = make_trace("BNLSTM")
-    with pytest.raises(ValueError, match="got cell_forward without; define"):
+    exec("def step_forward(x_term, h_prev, W_h, b):\n"
+         "    h_linear = h_prev @ W_h\n"
+         "    h_tilde = h_linear + x_term + b\n"
+         "    h = tanh(h_tilde)\n"
+         "    return locals()\n", {"tanh": np.tanh}, made)
+    monkeypatch.setattr(rnn, "step_forward", made["step_forward"])
+    trace = make_trace("RNN")
+    with pytest.raises(ValueError, match="got step_forward without; define"):
         trace.check()
 
 
@@ -262,12 +250,22 @@ def test_a_forward_may_be_a_closure_and_call_others(monkeypatch):
     """A function defined inside another, with variables of that; equations called through a module."""
     scale = 1.0
 
-    def cell_forward(f_tilde, i_tilde, g_tilde, c_prev):
-        f, i, g, c = lstm.cell_forward(f_tilde, i_tilde, g_tilde, scale * c_prev)
-        return f, i, g, c
+    def step_forward(x_term, h_prev, W_h, b):
+        h_linear = h_prev @ W_h
+        h_tilde = scale * h_linear + x_term + b
+        h = rnn.tanh(h_tilde)
+        return locals()
 
-    monkeypatch.setattr(bn_lstm, "cell_forward", cell_forward)
-    assert make_trace("BNLSTM").check(elementwise=False).ok
+    monkeypatch.setattr(rnn, "step_forward", step_forward)
+    assert make_trace("RNN").check(elementwise=False).ok
+
+
+def test_only_what_has_gates_is_shown_by_gates():
+    """The width of c may be divisible by four too."""
+    rng = np.random.default_rng(9)
+    trace = minibn.trace(minibn.LSTM(D, 8, rng=rng), normal(rng, 2, N, D), normal(rng, 2, N, 8))
+    assert "colspan" in trace.at(0, ["h_linear"])._repr_html_()
+    assert "colspan" not in trace.at(0, ["c", "h", "x"])._repr_html_()
 
 
 # What is displayed
@@ -354,7 +352,7 @@ def test_the_largest_and_the_smallest_numbers_are_drawn(dtype):
 def test_large_arrays_are_cut():
     """The same number of units of every gate; the sizes say what is left out."""
     values = np.arange(20 * 80.0).reshape(20, 80)
-    html = minibn.tracing.html.heat_map(values, blocks=4)
+    html = minibn.tracing.html.heat_map(values, gates="fiog")
     tables = Tables(html)
     assert len(tables.titles) == 8 * 16 and "8 × 16 shown" in html
     assert tables.titles[4].startswith("[0,20]:") and tables.titles[-1].startswith("[7,63]:")

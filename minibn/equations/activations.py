@@ -1,4 +1,4 @@
-"""The two nonlinearities, by their value, and their derivatives in terms of that value."""
+"""The two nonlinearities, and their derivatives in terms of that value."""
 
 from minibn.backend import array_module
 
@@ -6,6 +6,11 @@ from minibn.backend import array_module
 def sigmoid(z):
     """The logistic function through tanh: no overflow on either side, and analytic for complex steps."""
     return 0.5 * array_module(z).tanh(0.5 * z) + 0.5
+
+
+def tanh(z):
+    """The hyperbolic tangent, of NumPy and CuPy arrays."""
+    return array_module(z).tanh(z)
 
 
 def dsigmoid(s):

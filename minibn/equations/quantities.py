@@ -1,6 +1,8 @@
-"""How a quantity of an equation is written: one row of the table that stands beside each equation."""
+"""How the quantities of an equation are written in a table, and how those of one step are kept."""
 
 from typing import NamedTuple
+
+from minibn.errors import show
 
 
 class Quantity(NamedTuple):
@@ -8,7 +10,7 @@ class Quantity(NamedTuple):
 
     latex: str
     equation: str
-    axes: str       # N examples, H hidden units, G = H (RNN) or 4H (LSTM), 1 for a statistic
+    axes: str       # N examples, H hidden units, 4H for four gates (G for any number of them), 1 for a statistic
 
 
 def normalized(term, latex, equation, axes):
@@ -22,15 +24,52 @@ def normalized(term, latex, equation, axes):
     }
 
 
-def look_up(step, name):
-    """The value (or gradient) called `name` in the named tuple of one step.
+class Record:
+    """The local variables of one step by name, in the order of the mathematics: as a named tuple, typed by no one.
 
-    Quantities of a batch norm live one level down: ``h_hat`` is ``step.h_bn.hat``.
+    What a batch norm computed is one level down: ``step.h_hat`` is ``step.h_bn.hat``.
+
+    Parameters
+    ----------
+    variables : dict
+        As ``locals()`` gives them.
     """
-    if name in step._fields:
-        return getattr(step, name)
-    term, _, field = name.partition("_")
-    inner = getattr(step, f"{term}_bn", None)
-    if inner is not None and field in inner._fields:
-        return getattr(inner, field)
-    raise AttributeError(f"no quantity called {name!r} in {type(step).__name__}")
+
+    def __init__(self, variables):
+        object.__setattr__(self, "__dict__", variables)         # names cost what attributes cost
+
+    @classmethod
+    def of_gradients(cls, variables):
+        """Those that are gradients, by the names of what they are the gradients of: ``dh_prev`` is ``h_prev``."""
+        return cls({name[1:]: value for name, value in variables.items() if name[0] == "d"})
+
+    def __getattr__(self, name):
+        variables = vars(self)
+        term, _, inner = name.partition("_")
+        bn = variables.get(f"{term}_bn")
+        if inner not in getattr(bn, "_fields", ()):
+            raise AttributeError(f"no quantity called {name!r} among {', '.join(variables)}")
+        return getattr(bn, inner)
+
+    def __setattr__(self, name, value):
+        raise AttributeError(f"{name}: expected nothing to be assigned to a record; make another, "
+                             f"record._replace({name}=...)")
+
+    def __repr__(self):
+        return f"{type(self).__name__}({', '.join(f'{name}={show(value)}' for name, value in vars(self).items())})"
+
+    def __iter__(self):
+        return iter(vars(self).values())
+
+    @property
+    def _fields(self):
+        """The names, as those of a named tuple."""
+        return tuple(vars(self))
+
+    def _asdict(self):
+        """Name -> value."""
+        return dict(vars(self))
+
+    def _replace(self, **changed):
+        """Another record with some values changed."""
+        return type(self)({**vars(self), **changed})

@@ -130,9 +130,9 @@ def _where_to_look(report, layer):
 
 def _with_given_states(learned, work, x, known, rng, options):
     """The report on the learned states, and rows for random states of every example."""
-    H = work.params["h0"].shape[0]
-    xp = array_module(work.params["h0"])
-    states = tuple(xp.asarray(0.5 * rng.standard_normal((x.shape[1], H))) for _ in work.state_names)
+    learned_states = [work.params[name] for name in work.state_names]
+    states = tuple(array_module(value).asarray(0.5 * rng.standard_normal((x.shape[1], *value.shape)))
+                   for value in learned_states)
     label = " (per example)"
     options = {**options, "wrt": [f"{name}{label}" for name in work.state_names]}
     given = _check_layer(work, x, states, known, options, label)
@@ -187,5 +187,6 @@ def _title(cell, x, mask, statistics, initial_state):
     if cell.terms:
         words.append("batch statistics" if statistics is None else "given statistics")
     words += [] if initial_state is None else ["given initial states"]
-    name = type(cell).__name__ + ("" if inner is cell else f" of {type(inner).__name__}")
+    title = getattr(inner, "title", type(inner).__name__)
+    name = title if inner is cell else f"{type(cell).__name__} of {title}"
     return f"{name}: {', '.join(words)}"

@@ -8,7 +8,6 @@ from itertools import combinations
 
 import numpy as np
 
-from minibn.equations.lstm import GATES
 from minibn.gradcheck.diagnose import diagnose
 
 AXES = {"T": "time step", "N": "example", "D": "input feature", "H": "unit", "G": "gate block"}
@@ -29,15 +28,19 @@ class Shapes:
     """
 
     def __init__(self, layer, x):
-        self.blocks = getattr(layer, "blocks", 1)
+        declaration = getattr(layer, "declaration", None)
+        self.gates = declaration.gates if declaration else ""
+        self.parameters = declaration.parameters if declaration else {}
         T, N = x.shape[:2]
         self.counts = {N: "examples", T: "time steps", T * N: "examples times that of steps"}
-        self.axes = {"x": "TND", **{name: self._axes_of(name, value.shape) for name, value in layer.params.items()}}
+        self.axes = {"x": "TND", **{name: self._axes_of(name) for name in layer.params}}
         self.states = layer.state_names
 
-    def _axes_of(self, name, shape):
-        last = "G" if shape and self.blocks > 1 and name in ("W_x", "W_h", "b", "gamma_x", "gamma_h") else "H"
-        return {"W_x": "D", "W_h": "H"}.get(name, "") + last
+    def _axes_of(self, name):
+        """A letter for each axis: D, G for all gates side by side, and H for units of any other number."""
+        widths = self.parameters[name].shape.split() if name in self.parameters else ["H"]
+        letters = {"D": "D", f"{len(self.gates)}H": "G"} if self.gates else {"D": "D"}
+        return "".join(letters.get(width, "H") for width in widths)
 
     def explain(self, name, analytic, numeric, allowed):
         """The hint on a tensor; as `minibn.gradcheck.diagnose.diagnose` where there is no more to say."""
@@ -56,15 +59,17 @@ class Shapes:
 
     def _exchanged(self, axes, analytic, numeric, allowed):
         """Two gate blocks that stand in each other's place."""
-        if axes[-1:] != "G" or self.blocks != len(GATES) or _close(analytic, numeric, allowed):
+        if axes[-1:] != "G" or _close(analytic, numeric, allowed):
             return ""
-        width = analytic.shape[-1] // self.blocks
-        for j, k in combinations(range(self.blocks), 2):
-            order = list(range(self.blocks))
+        blocks = len(self.gates)
+        width = analytic.shape[-1] // blocks
+        for j, k in combinations(range(blocks), 2):
+            order = list(range(blocks))
             order[j], order[k] = k, j
             columns = np.concatenate([np.arange(block * width, (block + 1) * width) for block in order])
             if _close(analytic[..., columns], numeric, allowed):
-                return f"the gate blocks {GATES[j]} and {GATES[k]} are exchanged: swapped, this would be right"
+                a, b = self.gates[j], self.gates[k]
+                return f"the gate blocks {a} and {b} are exchanged: swapped, this would be right"
         return ""
 
     def _in_one_place(self, axes, analytic, numeric, allowed):
@@ -74,8 +79,8 @@ class Shapes:
         for axis, letter in enumerate(axes):
             hit = wrong.any(axis=tuple(k for k in range(wrong.ndim) if k != axis))
             names = list(map(str, range(len(hit))))
-            if letter == "G" and self.blocks == len(GATES):
-                hit, names = hit.reshape(self.blocks, -1).any(axis=1), GATES
+            if letter == "G":
+                hit, names = hit.reshape(len(self.gates), -1).any(axis=1), self.gates
             if hit.all():
                 continue
             chosen = [name for name, is_hit in zip(names, hit, strict=True) if is_hit]

@@ -72,7 +72,7 @@ def _cases(cell, rng):
     x = rng.standard_normal((T, N, D))
     mask = _draw_mask(rng)
     masked_x = np.where(mask[..., None], x, np.nan)   # padding is never read
-    states = tuple(0.5 * rng.standard_normal((N, H)) for _ in cell.state_names)
+    states = tuple(0.5 * rng.standard_normal((N, *cell.params[name].shape)) for name in cell.state_names)
     cases = {
         "learned states": {"x": x},
         "masked": {"x": masked_x, "mask": mask},
@@ -96,7 +96,7 @@ def _check_cell(label, cell, seed):
     for case, arguments in cases.items():
         yield check_gradients(cell, seed=seed, title=f"{label}: {case}", **arguments)
     model = SequenceClassifier(cell, CLASSES, rng=0)
-    noise = 0.1 * rng.standard_normal((N, H))
+    noise = 0.1 * rng.standard_normal((N, cell.output_size))
     yield check_gradients(model, **cases["masked"], initial_noise=noise, seed=seed,
                           title=f"{label}: classifier, masked, noise on h0")
     model = LanguageModel(cell, D, rng=0)

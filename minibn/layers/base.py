@@ -1,22 +1,17 @@
-"""What every layer is: parameters, checks, the input term, the initial state, and the way forward and backward.
+"""What every layer does: checks, the input term, the initial state, and the way forward and backward.
 
 A backward gives the gradients of its own forward, or it refuses. So a cache that can go backward owns all that it
 needs: a copy of the layer's parameters, of x, the mask, the states and the statistics that were given. What it
 computed is read-only, and the h that is returned beside it is a copy, the caller's to change.
 """
 
-import copy
-
-import numpy as np
-
 from minibn import kernels
 from minibn.backend import array_module
 from minibn.equations import input_term
-from minibn.errors import check_choice, check_sizes
-from minibn.initializers import orthogonal, recurrent_weights
+from minibn.equations.recurrence import unroll_backward, unroll_forward
+from minibn.errors import check_sizes
 from minibn.layers.caches import InputCache, KernelCache, LayerCache
 from minibn.layers.checks import (
-    check_dtype,
     check_first_step,
     check_initial_state,
     check_input,
@@ -24,59 +19,30 @@ from minibn.layers.checks import (
     check_statistics,
     check_upstream,
 )
+from minibn.layers.declared import DeclaredLayer
 from minibn.statistics import PopulationStatistics, Statistics
 
-ENGINES = ("equations", "kernels")
 PIECE_ELEMENTS = 2 ** 22      # of one (steps, N, G) array in `forward_in_pieces`: 16 MiB in float32, times ten
 PIECE_STEPS = 2 ** 10         # at most: the equations keep some ten kilobytes of small arrays for each, N = 1 or not
 
 
-class RecurrentLayer:
-    """What all cells share: the input term, the initial state, checks, and the way through forward and backward.
+class RecurrentLayer(DeclaredLayer):
+    """A declared cell with its parameters.
 
-    Subclasses give the class attributes, `_new_parameters` and the pair `_recur_forward`, `_recur_backward`.
+    Parameters
+    ----------
+    declaration : Cell
+        Such as `minibn.cells.lstm.CELL`.
+    input_size, hidden_size : int
+        D and H.
+    dtype : {float64, float32}
+    rng : numpy.random.Generator or int, optional
+        Draws the weights.
+    engine : {"equations", "kernels"}
+        The readable equations, or the same mathematics made fast, where the cell has a kernel.
+    **options
+        Those that the cell declares.
     """
-
-    kernel = None                   # the cell's name in `minibn.kernels.CELLS`
-    blocks = 1                      # G = blocks * H
-    state_names = ("h0",)
-    terms = ()                      # normalized terms, those with statistics
-    input_statistics = "step"
-    eps = 0.0
-    quantities = {}                 # of one step, in the order of the forward pass: the table beside the equations
-
-    def __init__(self, input_size, hidden_size, *, dtype=np.float64, rng=None, engine="equations", init="orthogonal"):
-        check_sizes(input_size=input_size, hidden_size=hidden_size)
-        check_choice("engine", engine, ENGINES)
-        dtype = check_dtype(dtype)
-        rng = np.random.default_rng(rng)
-        self.input_size, self.hidden_size, self.engine = int(input_size), int(hidden_size), engine
-        H, G = self.hidden_size, self.blocks * self.hidden_size
-        params = {
-            "W_x": orthogonal(rng, self.input_size, G),
-            "W_h": recurrent_weights(init, rng, H, self.blocks),
-            "b": np.zeros(G),
-            **self._new_parameters(H, G),
-            **{name: np.zeros(H) for name in self.state_names},
-        }
-        self.params = {name: value.astype(dtype) for name, value in params.items()}
-
-    def __repr__(self):
-        sizes = {"input_size": self.input_size, "hidden_size": self.hidden_size}
-        options = {**sizes, **{name: value for name, value in vars(self).items() if name not in ("params", "engine")}}
-        words = ", ".join(f"{name}={value!r}" for name, value in options.items())
-        return f"{type(self).__name__}({words}, dtype={self.dtype}, engine={self.engine!r})"
-
-    @property
-    def dtype(self):
-        """The dtype of the parameters, which x must have too."""
-        return self.params["W_h"].dtype
-
-    def map_params(self, function):
-        """A copy of the layer with `function` applied to every parameter."""
-        other = copy.copy(self)
-        other.params = {name: function(value) for name, value in self.params.items()}
-        return other
 
     def forward(self, x, mask=None, initial_state=None, statistics=None, first_step=0):
         """Run the recurrence over a minibatch of sequences.
@@ -172,8 +138,8 @@ class RecurrentLayer:
         """The forward pass on checked arguments: everything that it computed."""
         state = initial_state
         if state is None:
-            shape = (x.shape[1], self.hidden_size)
-            state = tuple(array_module(x).broadcast_to(self.params[name], shape) for name in self.state_names)
+            learned = [self.params[name] for name in self.state_names]
+            state = tuple(array_module(x).broadcast_to(value, (x.shape[1], *value.shape)) for value in learned)
         run = self._kernels_forward if self.engine == "kernels" else self._equations_forward
         cache = run(x, state, mask, given)
         cache.learned_state = initial_state is None
@@ -188,6 +154,21 @@ class RecurrentLayer:
         dx_term, dstate, grads = self._recur_backward(dh, cache.sequence, observe)
         dx, input_grads = self._input_backward(dx_term, cache.inputs, observe_input)
         return dx, dstate, {**grads, **input_grads}
+
+    def _recur_forward(self, x_term, state, mask, given):
+        """The recurrence; `given` are statistics (T, 1, G) of each term but the input's, or None."""
+        T, terms = len(x_term), [term for term in self.terms if term != "x"]
+        statistics = [{term: given and Statistics(*(values[t] for values in given[term])) for term in terms}
+                      for t in range(T)]
+        per_step = {"x_term": x_term, "mask": [None] * T if mask is None else mask, "statistics": statistics}
+        options = {name: getattr(self, name) for name, option in self.declaration.options.items() if option.kept}
+        return unroll_forward(self.find("step_forward"), dict(zip(self.declaration.states, state, strict=True)),
+                              per_step, {**options, **self.params}, mask)
+
+    def _recur_backward(self, dh, sequence, observe):
+        others = ("W_x", "gamma_x", *self.state_names) if "x" in self.terms else ("W_x", *self.state_names)
+        parameters = [name for name in self.params if name not in others]
+        return unroll_backward(self.find("step_backward"), dh, sequence, parameters, observe)
 
     def _kernels_forward(self, x, state, mask, given):
         call = kernels.Call(x, state, self.params, mask, given, self.eps, self.input_statistics)
@@ -236,7 +217,7 @@ class RecurrentLayer:
         check_input(self, x, mask)
         T, N = x.shape[:2]
         if piece_steps is None:
-            widest = max(self.blocks * self.hidden_size, self.input_size)
+            widest = max(self.width(self.declaration.input), self.input_size)
             piece_steps = min(PIECE_STEPS, max(1, PIECE_ELEMENTS // (N * widest)))
         check_sizes(piece_steps=piece_steps)
         if self.input_statistics == "sequence" and statistics is None:
@@ -255,9 +236,6 @@ class RecurrentLayer:
             given["x"] = Statistics(*(values[0] for values in given["x"]))
         return given
 
-    def term_size(self, term):
-        """G, the number of features of a normalized term."""
-        return self.hidden_size if term == "c" else self.blocks * self.hidden_size
 
 
 def _copied(value):

@@ -6,6 +6,7 @@ from typing import NamedTuple
 import numpy as np
 
 from minibn.backend import array_module
+from minibn.equations.quantities import Record
 from minibn.equations.recurrence import SequenceCache
 from minibn.errors import brief
 from minibn.statistics import Statistics
@@ -155,7 +156,7 @@ class KernelCache(LayerCache):
             states.append(state)
         if self.made_by is not None:
             _make_read_only(steps)
-        return SequenceCache(steps, states, self.call.state, mask)
+        return SequenceCache(steps, tuple(self.layer.declaration.states), states, self.call.state, mask)
 
     @property
     def _states(self):
@@ -171,7 +172,9 @@ class KernelCache(LayerCache):
 
 
 def _make_read_only(values):
-    """Make every NumPy array in nested tuples, lists and dicts read-only."""
+    """Make every NumPy array in nested tuples, lists, dicts and records read-only."""
+    if isinstance(values, Record):
+        values = vars(values)
     if isinstance(values, np.ndarray):
         values.flags.writeable = False
     elif isinstance(values, tuple | list | dict):

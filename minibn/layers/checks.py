@@ -7,9 +7,7 @@ import numpy as np
 from minibn.errors import (
     check_array,
     check_below,
-    check_choice,
     check_integer,
-    check_number,
     check_same_backend,
     check_same_dtype,
     is_array,
@@ -29,22 +27,8 @@ def check_dtype(dtype):
     return found
 
 
-def check_batch_norm(gamma, eps, dtype):
-    """The initial gamma and what is added to the variances."""
-    dtype = check_dtype(dtype)
-    return (check_number("gamma", gamma, dtype, remedy="the paper has 0.1"),
-            check_number("eps", eps, dtype, above=0, remedy="it is small and positive, 1e-5 in the paper"))
-
-
-def check_input_statistics(kind):
-    """Per step or per sequence."""
-    check_choice("input_statistics", kind, ("step", "sequence"))
-    return kind
-
-
 def check_input(layer, x, mask):
     """x (T, N, D) of the layer's dtype or integers (T, N), mask (T, N) or None, all where the parameters are."""
-    W_h = layer.params["W_h"]
     axes = x.ndim if is_array(x) else None
     if axes == 1 and x.dtype.kind in "iu":
         raise ValueError(f"x: expected integers (T, N), or (T, N, D={layer.input_size}), got {x.dtype} of shape "
@@ -57,10 +41,10 @@ def check_input(layer, x, mask):
     else:
         check_array("x", x, "T N D", D=layer.input_size)
         check_same_dtype(layer.dtype, x=x)
-    check_same_backend(W_h, x=x)
+    check_same_backend(layer.params["W_x"], x=x)
     if mask is not None:
         check_array("mask", mask, "T N", kinds="biuf", T=x.shape[0], N=x.shape[1])
-        check_same_backend(W_h, mask=mask)
+        check_same_backend(layer.params["W_x"], mask=mask)
 
 
 def check_rows(layer, x):
@@ -70,14 +54,14 @@ def check_rows(layer, x):
 
 
 def check_initial_state(layer, states, N):
-    """One array (N, H) for each state of the layer."""
+    """One array (N, H), or of the width that the cell declares, for each state of the layer."""
     H, names = layer.hidden_size, layer.state_names
     if not isinstance(states, tuple | list) or len(states) != len(names):
         raise ValueError(f"initial_state: expected a tuple ({', '.join(names)},) of arrays (N={N}, H={H}), "
                          f"got {_describe(states)}; pass one array for each state")
-    for name, state in zip(names, states, strict=True):
-        check_array(f"initial_state {name}", state, "N H", N=N, H=H)
-        check_same_backend(layer.params["W_h"], **{f"initial_state {name}": state})
+    for name, state, width in zip(names, states, layer.declaration.states.values(), strict=True):
+        check_array(f"initial_state {name}", state, f"N {width}", **{"N": N, width: layer.width(width)})
+        check_same_backend(layer.params["W_x"], **{f"initial_state {name}": state})
         check_same_dtype(layer.dtype, **{f"initial_state {name}": state})
 
 
@@ -110,7 +94,7 @@ def _check_term(layer, term, statistics):
                          f"{_describe(statistics)}; pass minibn.Statistics(mean, variance)")
     for field, values in zip(Statistics._fields, statistics, strict=True):
         check_array(f"statistics {term}.{field}", values, "T_max G", G=G)
-        check_same_backend(layer.params["W_h"], **{f"statistics {term}.{field}": values})
+        check_same_backend(layer.params["W_x"], **{f"statistics {term}.{field}": values})
     lengths = [len(values) for values in statistics]
     expected = 1 if term == "x" and layer.input_statistics == "sequence" else lengths[0]
     if lengths != [expected, expected]:
@@ -127,8 +111,8 @@ def check_upstream(layer, dh, cache):
         raise TypeError(f"cache: expected one from the forward of this {name}, got {got}; "
                         f"pass what this layer's forward returned")
     T, N = cache.x.shape[:2]
-    check_array("dh", dh, "T N H", T=T, N=N, H=layer.hidden_size)
-    check_same_backend(layer.params["W_h"], dh=dh)
+    check_array("dh", dh, "T N H", T=T, N=N, H=layer.output_size)
+    check_same_backend(layer.params["W_x"], dh=dh)
     check_same_dtype(cache.layer.dtype, dh=dh)
 
 

@@ -42,8 +42,8 @@ class RecurrentModel(ABC):
             raise TypeError(f"cell: expected a layer, for example a minibn.BNLSTM, got {type(cell).__name__}; make one")
         self.cell, self.classes = cell, int(classes)
         rng = np.random.default_rng(rng)
-        xp = array_module(cell.params["W_h"])
-        W_y = orthogonal(rng, cell.hidden_size, self.classes).astype(cell.dtype)
+        xp = array_module(cell.params["W_x"])
+        W_y = orthogonal(rng, cell.output_size, self.classes).astype(cell.dtype)
         self._own = {"W_y": xp.asarray(W_y), "b_y": xp.zeros(self.classes, dtype=cell.dtype)}
 
     def __repr__(self):
@@ -182,19 +182,20 @@ class RecurrentModel(ABC):
             return None
         cell = self.cell
         check_input(cell, x, None)
-        N, H = x.shape[1], cell.hidden_size
+        N, H = x.shape[1], cell.output_size
         check_array("initial_noise", noise, "N H", N=N, H=H)
-        check_same_backend(cell.params["W_h"], initial_noise=noise)
+        check_same_backend(cell.params["W_x"], initial_noise=noise)
         check_same_dtype(cell.dtype, initial_noise=noise)
         h_0 = cell.params["h0"] + noise                                                      # (N, H)
-        return (h_0, *(array_module(noise).broadcast_to(cell.params[name], (N, H)) for name in cell.state_names[1:]))
+        others = (cell.params[name] for name in cell.state_names[1:])
+        return (h_0, *(array_module(noise).broadcast_to(value, (N, *value.shape)) for value in others))
 
     def _check_batch(self, x, y, mask):
         check_input(self.cell, x, mask)
         T, N = x.shape[:2]
         sizes = {"T": T, "N": N}
         check_array("y", y, self.label_axes, kinds="iu", **{axis: sizes[axis] for axis in self.label_axes.split()})
-        check_same_backend(self.cell.params["W_h"], y=y)
+        check_same_backend(self.cell.params["W_x"], y=y)
         live = self._live(mask)
         check_below("y", y if live is None else array_module(y).where(live != 0, y, 0), self.classes)
 

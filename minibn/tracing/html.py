@@ -10,8 +10,6 @@ from html import escape
 
 import numpy as np
 
-from minibn.equations.lstm import GATES
-
 ROWS, COLUMNS = 8, 16
 """At most so many examples and features of a quantity are drawn."""
 SHADES = (0.10, 0.25, 0.45, 0.70, 1.0)
@@ -59,15 +57,16 @@ def _head(step):
 
 
 def _row(step, quantity):
-    gradient = "none: integers" if quantity.gradient is None else heat_map(quantity.gradient, step.live, step.blocks)
+    gates = step.gates_of(quantity)
+    gradient = "none: integers" if quantity.gradient is None else heat_map(quantity.gradient, step.live, gates)
     return (f"<tr><td>${escape(quantity.latex)}$<td><code>{escape(quantity.name)}</code>"
             f"<td>{f'({escape(quantity.equation)})' if quantity.equation else ''}"
             f"<td>{escape(' × '.join(map(str, quantity.shape)))}"
-            f"<td style=text-align:left>{heat_map(quantity.value, step.live, step.blocks)}"
+            f"<td style=text-align:left>{heat_map(quantity.value, step.live, gates)}"
             f"<td style=text-align:left>{gradient}")
 
 
-def heat_map(values, live=None, blocks=1):
+def heat_map(values, live=None, gates=""):
     """A table of signs and shades for an array (N, G) or (1, G).
 
     Parameters
@@ -75,11 +74,11 @@ def heat_map(values, live=None, blocks=1):
     values : ndarray of shape (N,), (N, G) or (1, G)
     live : bool ndarray of shape (N,), optional
         Padded examples are hatched.
-    blocks : int
-        With 4, features are in the gate blocks f, i, o, g.
+    gates : str
+        The letters of the blocks that the features are in, such as fiog.
     """
     values = values[:, None] if values.ndim == 1 else values
-    columns, heads = shown_columns(values.shape[1], blocks)
+    columns, heads = shown_columns(values.shape[1], gates)
     shown = values[:ROWS, columns]
     finite = np.abs(values[np.isfinite(values)])
     largest = float(finite.max()) if finite.size else 0.0
@@ -95,12 +94,12 @@ def heat_map(values, live=None, blocks=1):
             f"</table><small>{_scale(values, shown, largest)}</small>")
 
 
-def shown_columns(width, blocks):
+def shown_columns(width, gates):
     """Which features are drawn, and the letters above them: of each gate the same number."""
-    if blocks == 1 or width % blocks:
+    if not gates:
         return list(range(min(width, COLUMNS))), ""
-    block = width // blocks
-    return [k * block + j for k in range(blocks) for j in range(min(block, COLUMNS // blocks))], GATES
+    block, shown = width // len(gates), COLUMNS // len(gates)
+    return [k * block + j for k in range(len(gates)) for j in range(min(block, shown))], gates
 
 
 def _cell(value, largest, n, k, edge):

@@ -5,9 +5,7 @@ from typing import NamedTuple
 import numpy as np
 
 from minibn.backend import to_host
-from minibn.equations.quantities import Quantity, look_up
-
-STATES = "hc"
+from minibn.equations.quantities import Quantity
 
 
 class Traced(NamedTuple):
@@ -19,7 +17,7 @@ class Traced(NamedTuple):
     name: str           # in the code
     latex: str
     equation: str       # number in the paper; empty for what the paper leaves to the reader (masking)
-    axes: str           # of one time step: N examples, D features, H units, G or 4H for the gates, 1 for a statistic
+    axes: str           # of one time step: N examples, D features, H units, 4H for four gates, 1 for a statistic
     value: np.ndarray
     gradient: np.ndarray | None     # None for integer input
 
@@ -47,7 +45,7 @@ def record(cell, x, dh, mask=None, initial_state=None, statistics=None):
     quantities = {}
     for name, row in table(cell, cache).items():
         value = cache.inputs.x if name == "x" else _stack(arrays(name, cache))
-        gradient = dx if name == "x" else _stack(gradients(name, steps, inputs))
+        gradient = dx if name == "x" else _stack(gradients(name, steps, inputs, cache))
         if name in ("x_linear", "x_hat"):       # per sequence they are one array for all steps and examples
             value, gradient = (array.reshape(cache.inputs.x_linear.shape) for array in (value, gradient))
         quantities[name] = Traced(name, *row, to_host(value), to_host(gradient))
@@ -55,41 +53,39 @@ def record(cell, x, dh, mask=None, initial_state=None, statistics=None):
 
 
 def table(cell, cache):
-    """The rows to show for a layer: x_t, the input term, the states that the step starts from, and its equations.
+    """The rows to show for a layer: x_t, and what its cell declares.
 
     With a mask, also the states that are carried on: the new ones where an example is live.
     """
-    of_the_cell = dict(cell.quantities)
-    names = list(of_the_cell)
-    inputs = names[:names.index("x_term") + 1]
-    states = STATES[:len(cell.state_names)]
-    rows = {"x": Quantity("x_t", of_the_cell["x_term"].equation, "N D" if cache.inputs.x.ndim == 3 else "N")}
-    rows.update({name: of_the_cell.pop(name) for name in inputs})
-    rows.update({f"{s}_prev": Quantity(f"{s}_{{t-1}}", of_the_cell["h_linear" if s == "h" else s].equation, "N H")
-                 for s in states})
-    rows.update(of_the_cell)
+    axes = "N D" if cache.inputs.x.ndim == 3 else "N"
+    rows = {"x": Quantity("x_t", cell.quantities["x_term"].equation, axes), **cell.quantities}
     if cache.mask is not None:
-        rows.update({f"{s}_carried": Quantity(rf"m_t \, {s}_t + (1 - m_t) \, {s}_{{t-1}}", "", "N H")
-                     for s in states})
+        rows |= {f"{name}_carried": Quantity(rf"m_t \, {name}_t + (1 - m_t) \, {name}_{{t-1}}", "", f"N {width}")
+                 for name, width in cell.declaration.states.items()}
     return rows
 
 
 def arrays(name, cache):
     """The very arrays that a layer's cache holds for a quantity: one for each step, or one for all of them."""
     if name.endswith("_carried"):
-        return [state[STATES.index(name[0])] for state in cache.sequence.states]
+        return [state[_place(name, cache)] for state in cache.sequence.states]
     if _of_the_input(name):
         return [getattr(bn, _field(name)) for bn in cache.inputs.x_bn]
-    return [look_up(step, name) for step in cache.sequence.steps]
+    return [getattr(step, name) for step in cache.sequence.steps]
 
 
-def gradients(name, steps, inputs):
+def gradients(name, steps, inputs, cache):
     """Likewise the gradients, out of what the layer's backward showed: t -> (gradients, dstate), t -> gradients."""
     if name.endswith("_carried"):
-        return [steps[t][1][STATES.index(name[0])] for t in range(len(steps))]
+        return [steps[t][1][_place(name, cache)] for t in range(len(steps))]
     if _of_the_input(name):
         return [getattr(inputs[t], _field(name)) for t in range(len(inputs))]
-    return [look_up(steps[t][0], name) for t in range(len(steps))]
+    return [getattr(steps[t][0], name) for t in range(len(steps))]
+
+
+def _place(name, cache):
+    """Where a carried state is among the states."""
+    return cache.sequence.names.index(name.removesuffix("_carried"))
 
 
 def _of_the_input(name):

@@ -18,8 +18,12 @@ class Step:
     """
 
     def __init__(self, layer, t, T, N, quantities, live):
-        self.title, self.blocks = type(layer).__name__, layer.blocks
+        self.title, self.gates = layer.title, layer.declaration.gates
         self.t, self.T, self.N, self.quantities, self.live = t, T, N, quantities, live
+
+    def gates_of(self, quantity):
+        """The letters of the blocks that stand side by side in a quantity; none in most."""
+        return self.gates if self.gates and quantity.axes.endswith(f" {len(self.gates)}H") else ""
 
     @property
     def padded(self):

@@ -22,8 +22,8 @@ def step_text(step):
 
 def _block(step, quantity):
     """The lines of one quantity: name and shape on the first one."""
-    values = _numbers(quantity.value, step)
-    gradients = ["none: integers"] if quantity.gradient is None else _numbers(quantity.gradient, step)
+    values = _numbers(quantity.value, step, quantity)
+    gradients = ["none: integers"] if quantity.gradient is None else _numbers(quantity.gradient, step, quantity)
     equation = f"({quantity.equation})" if quantity.equation else ""
     heads = [(quantity.name, equation, str(quantity.shape).replace(" ", ""))]
     heads += [("", "", "")] * (len(values) - 1)
@@ -31,9 +31,9 @@ def _block(step, quantity):
     return [(*head, value, gradient) for head, value, gradient in zip(heads, values, gradients, strict=True)]
 
 
-def _numbers(values, step):
+def _numbers(values, step, quantity):
     values = values[:, None] if values.ndim == 1 else values
-    columns, _ = shown_columns(values.shape[1], step.blocks)
+    columns, _ = shown_columns(values.shape[1], step.gates_of(quantity))
     padded = np.zeros(len(values), bool) if step.live is None or len(values) == 1 else ~step.live
     lines = ["".join(f"{value:10.3g}" for value in row[columns]) + (" ..." if len(columns) < len(row) else "")
              + (" /" if dead else "") for row, dead in zip(values[:ROWS], padded, strict=False)]

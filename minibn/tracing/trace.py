@@ -159,7 +159,7 @@ class Trace:
         if self.cell.terms:
             words.append("batch statistics" if self.statistics is None else "given statistics")
         words += ["given initial states"] * (self.initial_state is not None)
-        return f"{type(self.cell).__name__}: {', '.join([sizes, *words])}"
+        return f"{self.cell.title}: {', '.join([sizes, *words])}"
 
     def __repr__(self):
         return f"<trace of {self.title}; {len(self.quantities)} quantities at each step; .at(t), .show(), .check()>"

@@ -1,0 +1,11 @@
+"""The paper's cells, one file each: the step, its backward, the table of its quantities, and the declaration `CELL`."""
+
+from importlib import import_module
+
+from minibn.cells.check import check_declaration
+from minibn.cells.declaration import Cell, Option, Parameter
+
+__all__ = ["CELLS", "Cell", "Option", "Parameter", "check_declaration"]
+
+NAMES = ("rnn", "bn_rnn", "bn_rnn_two_term", "lstm", "bn_lstm")
+CELLS = {cell.name: cell for cell in (import_module(f"{__name__}.{name}").CELL for name in NAMES)}

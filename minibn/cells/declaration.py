@@ -1,0 +1,112 @@
+"""What a cell declares: everything that a layer, a check, a trace or a kernel wants to know of it.
+
+Three rules, and no others:
+
+1.  A function gets what its signature names: the input term ``x_term``; the states ``h_prev``, ``c_prev``; parameters
+    and options by their own names; ``mask`` (N,) or None; ``statistics``, term -> Statistics or None. The backward
+    gets ``dh``, ``dc`` and whatever it names of what the forward computed.
+2.  It returns ``locals()``: a quantity is a local variable, its gradient is ``d`` and its name.
+3.  A shape is written in letters: "N 4H". N examples, D input features, H hidden units, and the letters of options.
+"""
+
+import re
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from importlib import import_module
+
+import numpy as np
+
+from minibn.equations.quantities import Record
+from minibn.equations.recurrence import call
+from minibn.errors import check_choice
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """The shape of a parameter, and its first value."""
+
+    shape: str                                      # "H 4H"
+    first: Callable | float | str = 0.0             # first(rng, shape, options), a number, or the name of an option
+    when: str | None = None                         # there only if this option is true
+
+    def make(self, rng, sizes, options):
+        """The first value, in float64."""
+        shape = sizes_of(self.shape, sizes)
+        if callable(self.first):
+            return self.first(rng, shape, options)
+        return np.full(shape, options[self.first] if isinstance(self.first, str) else self.first, dtype=np.float64)
+
+
+@dataclass(frozen=True)
+class Option:
+    """A setting of a cell: an attribute of the layer, and an argument of the functions that name it."""
+
+    default: object
+    help: str
+    check: Callable | None = None                   # check(name, value, dtype) gives the value, or raises an error
+    choices: tuple = ()
+    size: str = ""                                  # the letter by which shapes call it
+    kept: bool = True                               # False: it only draws first values, and no layer remembers it
+
+    def checked(self, name, value, dtype):
+        """The value, as it is kept."""
+        if self.choices:
+            check_choice(name, value, self.choices)
+        return value if self.check is None else self.check(name, value, dtype)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cell:
+    """One recurrence. Everything else reads this."""
+
+    name: str                                       # in tables, for those who choose a cell by a word
+    title: str                                      # for people
+    module: str                                     # its file's __name__: functions are looked up there at each call
+    states: dict                                    # name -> width; the first is the output; each starts learned
+    input: str                                      # width of x_term
+    gates: str = ""                                 # the letters of its blocks, such as fiog
+    parameters: dict                                # name -> Parameter, without the states to start from
+    quantities: dict                                # name -> Quantity, in the order of the forward pass
+    normalized: dict = field(default_factory=dict)  # term -> width; "x" is the input term
+    options: dict = field(default_factory=dict)     # name -> Option
+    kernel: str | None = None                       # in `minibn.kernels.CELLS`
+    step_forward: str = "step_forward"
+    step_backward: str = "step_backward"
+
+    def __deepcopy__(self, memo):
+        return self
+
+    def __reduce__(self):
+        return _find, (self.module, self.name)
+
+    def __repr__(self):
+        return f"<cell {self.name}>"
+
+    def find(self, name):
+        """``step_forward`` or ``step_backward``, as it stands in the cell's own module now."""
+        return getattr(sys.modules[self.module], getattr(self, name))
+
+    def forward(self, **values):
+        """One step on its own: the Record of what `step_forward` computes with those of the values that it names."""
+        statistics = dict.fromkeys(term for term in self.normalized if term != "x")
+        return Record(call(self.find("step_forward"), {"mask": None, "statistics": statistics, **values}))
+
+    def backward(self, step, **upstream):
+        """Its gradients: the Record of ``dh`` and ``dc`` above, and of everything in the step's own Record."""
+        return Record.of_gradients(call(self.find("step_backward"), {**step._asdict(), **upstream}))
+
+
+def sizes_of(shape, sizes):
+    """The numbers of a shape: "N 4H" is (N, 4 * H), "4H+4M" is (4 * H + 4 * M,), "SH" is (S * H,)."""
+    def product(term):
+        number, letters = re.fullmatch(r"(\d*)([A-Z]*)", term).groups()
+        return int(number or 1) * int(np.prod([sizes[letter] for letter in letters], dtype=int))
+
+    return tuple(sum(map(product, axis.split("+"))) for axis in shape.split())
+
+
+def _find(module, name):
+    """The declaration of that name in a module: what another process unpickles."""
+    return next(value for value in vars(import_module(module)).values() if isinstance(value, Cell)
+                and value.name == name)
