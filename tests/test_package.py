@@ -112,6 +112,7 @@ def test_a_skipped_oracle_fails_where_oracles_are_required(required, words, tmp_
     (tmp_path / "tests" / "test_one.py").write_text(
         f"import pytest\n\n\n@pytest.mark.oracle\ndef test_oracle():\n    {skip}")
     (tmp_path / "tests" / "test_two.py").write_text(f"import pytest\n\n\n@pytest.mark.oracle{passing[1:]}")
-    result = run_python("-m", "pytest", str(tmp_path), "-p", "no:cacheprovider", MINIBN_REQUIRE_ORACLES=required)
+    result = run_python("-m", "pytest", str(tmp_path), "-p", "no:cacheprovider", "--continue-on-collection-errors",
+                        MINIBN_REQUIRE_ORACLES=required)
     assert (result.returncode != 0) == (required == "1"), result.stdout
-    assert words in result.stdout or "1 error" in result.stdout
+    assert words in result.stdout
