@@ -439,14 +439,14 @@ OUTPUT = {"tanh_c": lambda q: np.tanh(q["c_term"]), "h": lambda q: q["o"] * q["t
 TANH = {"h": lambda q: np.tanh(q["h_tilde"])}
 LINES = {
     "rnn": {**H_LINEAR, "h_tilde": lambda q: q["h_linear"] + q["x_term"] + q["b"], **TANH},
-    "bn_rnn": {
+    "bnrnn": {
         **H_LINEAR,
         "sum": lambda q: q["h_linear"] + q["x_term"],
         **batch_norm_lines("sum", "sum"),
         "h_tilde": lambda q: q["gamma"] * q["sum_hat"] + q["b"],
         **TANH,
     },
-    "bn_rnn_two_term": {
+    "bnrnn_two_term": {
         **H_LINEAR,
         **batch_norm_lines("h", "h_linear"),
         "h_term": lambda q: q["gamma_h"] * q["h_hat"],
@@ -459,7 +459,7 @@ LINES = {
         "c_term": lambda q: q["c"] + q["beta_c"],
         **OUTPUT,
     },
-    "bn_lstm": {
+    "bnlstm": {
         **H_LINEAR,
         **batch_norm_lines("h", "h_linear"),
         "h_term": lambda q: q["gamma_h"] * q["h_hat"],

@@ -200,7 +200,7 @@ RNN = [
 
 BN_RNN = [
     *_of_cell(
-        "bn_rnn", "bn_rnn", TANH, W_H_SEES_H, NOT_TRANSPOSED,
+        "bn_rnn", "bnrnn", TANH, W_H_SEES_H, NOT_TRANSPOSED,
         ("dsum = dsum_bn.a", "dsum = dh_tilde", "BN passed by", "x_term"),
         ("dsum = dsum_bn.a", "dsum = dsum_bn.hat * sum_bn.inv_std", "statistics taken as constants", "x_term"),
         ("dx_term = dsum", "dx_term = dh_tilde", "input term passes BN by", "x_term"),
@@ -214,7 +214,7 @@ BN_RNN = [
         _returned("gradient of the sum before BN", "sum[", dsum="dh_tilde"),
     ),
     *_of_cell(
-        "bn_rnn_two_term", "bn_rnn_two_term", TANH, W_H_SEES_H, NOT_TRANSPOSED,
+        "bn_rnn_two_term", "bnrnn_two_term", TANH, W_H_SEES_H, NOT_TRANSPOSED,
         ("db = dh_tilde.sum(axis=0)", "db = dh_tilde.mean(axis=0)", "sum of b is a mean", "b"),
         ("dx_term = dh_tilde", "dx_term = dh", "input term without tanh'", "x_term"),
         ("dh_term = dh_tilde", "dh_term = dh", "recurrent term without tanh'", "h_prev"),
@@ -275,7 +275,7 @@ LSTM = _of_cell(
 )
 
 BN_LSTM = _of_cell(
-    "bn_lstm", "bn_lstm", *GATES,
+    "bn_lstm", "bnlstm", *GATES,
     ("dh_term = dtilde", "dh_term = 2 * dtilde", "recurrent term counted twice", "h_prev"),
     ("dh_linear = dh_bn.a", "dh_linear = dh_term", "BN passed by", "h_prev"),
     ("dh_linear = dh_bn.a", "dh_linear = dh_bn.hat * h_bn.inv_std", "statistics taken as constants", "h_prev"),
@@ -310,7 +310,7 @@ RECURRENCE = [
         ("dold = xp.where(live[:, None], 0, dstate)", "dold = 0 * dstate", "padded examples forget", "old"),
     ),
     *_rows(
-        EQUATIONS + "recurrence", "unroll_backward", "bn_lstm sequence, masked",
+        EQUATIONS + "recurrence", "unroll_backward", "bnlstm sequence, masked",
         *_edits(
             "dstate = (dstate[0] + dh[t], *dstate[1:])",
             ("dstate[0] + dh[t]", "dh[t]", "later steps dropped from h", "x_term"),
@@ -329,7 +329,7 @@ RECURRENCE = [
         ),
         ("step = vars(cache.steps[t])", "step = vars(cache.steps[-1])", "cache of another step", "W_h"),
         *_edits("observe(t, Record.of_gradients(gradients), dstate)",
-                ("dstate", "dnew", "observed state without what is kept", "state_h[", "bn_lstm totals, masked")),
+                ("dstate", "dnew", "observed state without what is kept", "state_h[", "bnlstm totals, masked")),
         *_edits('dx_term[t] = gradients["dx_term"]',
                 ('"dx_term"', '"dh_linear"', "input term takes the recurrent one's", "x_term")),
         ("totals[name] = totals[name] + gradient if name in totals else gradient", "totals[name] = gradient",

@@ -11,7 +11,7 @@ import pytest
 from mutants import LEAST_ERROR, MUTANT_CHECKS, MUTANTS, Mutant, error_of, in_place, kill, mutate
 
 import minibn.equations
-from minibn.cells import NAMES, bn_lstm
+from minibn.cells import FILES, bn_lstm
 from minibn.equations import batch_norm, input_term
 
 
@@ -35,7 +35,7 @@ def test_every_backward_function_has_three_mutants():
     for module in pkgutil.iter_modules(minibn.equations.__path__):
         members = vars(importlib.import_module(f"minibn.equations.{module.name}"))
         backward |= {name for name in members if name.endswith("_backward") and inspect.isfunction(members[name])}
-    backward |= {f"{cell}.step_backward" for cell in NAMES}
+    backward |= {f"{cell}.step_backward" for cell in FILES}
     counts = Counter(mutant.where for mutant in MUTANTS if not mutant.module.startswith("minibn.kernels"))
     assert {name: counts[name] for name in backward if counts[name] < 3} == {}
     assert set(counts) == backward

@@ -7,5 +7,5 @@ from minibn.cells.declaration import Cell, Option, Parameter
 
 __all__ = ["CELLS", "Cell", "Option", "Parameter", "check_declaration"]
 
-NAMES = ("rnn", "bn_rnn", "bn_rnn_two_term", "lstm", "bn_lstm")
-CELLS = {cell.name: cell for cell in (import_module(f"{__name__}.{name}").CELL for name in NAMES)}
+FILES = ("rnn", "bn_rnn", "bn_rnn_two_term", "lstm", "bn_lstm")
+CELLS = {cell.name: cell for cell in (import_module(f"{__name__}.{file}").CELL for file in FILES)}

@@ -70,7 +70,7 @@ def step_backward(dh, dc, h_prev, c_prev, W_h, h_bn, f, i, g, c_bn, o, tanh_c):
 
 
 CELL = Cell(
-    name="bn_lstm",
+    name="bnlstm",
     title="BN-LSTM",
     module=__name__,
     states={"h": "H", "c": "H"},

@@ -31,7 +31,7 @@ def step_backward(dh, h_prev, W_h, sum_bn, h):
 
 
 CELL = Cell(
-    name="bn_rnn",
+    name="bnrnn",
     title="BN-RNN",
     module=__name__,
     states={"h": "H"},

@@ -35,7 +35,7 @@ def step_backward(dh, h_prev, W_h, h_bn, h):
 
 
 CELL = Cell(
-    name="bn_rnn_two_term",
+    name="bnrnn_two_term",
     title="BN-RNN, two terms",
     module=__name__,
     states={"h": "H"},

@@ -56,7 +56,7 @@ class BNRNN(CellLayer):
         As for `RNN`.
     """
 
-    declaration = CELLS["bn_rnn"]
+    declaration = CELLS["bnrnn"]
 
 
 class BNRNNTwoTerm(CellLayer):
@@ -74,7 +74,7 @@ class BNRNNTwoTerm(CellLayer):
         As for `RNN`.
     """
 
-    declaration = CELLS["bn_rnn_two_term"]
+    declaration = CELLS["bnrnn_two_term"]
 
 
 class LSTM(CellLayer):
@@ -120,4 +120,4 @@ class BNLSTM(CellLayer):
         As for `LSTM`.
     """
 
-    declaration = CELLS["bn_lstm"]
+    declaration = CELLS["bnlstm"]
