@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from minibn.cells.declaration import sizes_of
 from minibn.errors import (
     check_array,
     check_below,
@@ -41,10 +42,10 @@ def check_input(layer, x, mask):
     else:
         check_array("x", x, "T N D", D=layer.input_size)
         check_same_dtype(layer.dtype, x=x)
-    check_same_backend(layer.params["W_x"], x=x)
+    check_same_backend(layer.reference, x=x)
     if mask is not None:
         check_array("mask", mask, "T N", kinds="biuf", T=x.shape[0], N=x.shape[1])
-        check_same_backend(layer.params["W_x"], mask=mask)
+        check_same_backend(layer.reference, mask=mask)
 
 
 def check_rows(layer, x):
@@ -61,7 +62,7 @@ def check_initial_state(layer, states, N):
                          f"got {_describe(states)}; pass one array for each state")
     for name, state, width in zip(names, states, layer.declaration.states.values(), strict=True):
         check_array(f"initial_state {name}", state, f"N {width}", **{"N": N, width: layer.width(width)})
-        check_same_backend(layer.params["W_x"], **{f"initial_state {name}": state})
+        check_same_backend(layer.reference, **{f"initial_state {name}": state})
         check_same_dtype(layer.dtype, **{f"initial_state {name}": state})
 
 
@@ -82,6 +83,24 @@ def check_statistics(layer, statistics, N):
         _check_term(layer, term, statistics[term])
 
 
+def check_data(layer, data, T, N):
+    """What the cell takes at each step: every name that it declares, of real numbers of the layer's precision."""
+    rows = layer.declaration.data
+    if data is not None and not isinstance(data, Mapping):
+        raise TypeError(f"data: expected a dict of arrays, got {type(data).__name__}; draw it with layer.draw_data")
+    if data is not None and set(data) != set(rows):
+        raise ValueError(f"data: expected the names {sorted(rows)}, got {sorted(data)}; "
+                         f"draw it with layer.draw_data" if rows else
+                         f"data: expected none, got {sorted(data)}; the cell {layer.declaration.name} takes none")
+    for name, values in (data or {}).items():
+        sizes = {"T": T, "N": N, **layer.sizes}
+        axes = rows[name].shape.split()
+        check_array(f"data {name}", values, " ".join(["T", *axes]),
+                    **{axis: sizes_of(axis, sizes)[0] for axis in ("T", *axes)})
+        check_same_backend(layer.reference, **{f"data {name}": values})
+        check_same_dtype(layer.reference.real.dtype, **{f"data {name}": values})
+
+
 def check_first_step(first_step):
     """The time step of x[0], as a Python int: a NumPy integer could overflow."""
     return check_integer("first_step", first_step, remedy="steps are integers >= 0")
@@ -94,7 +113,7 @@ def _check_term(layer, term, statistics):
                          f"{_describe(statistics)}; pass minibn.Statistics(mean, variance)")
     for field, values in zip(Statistics._fields, statistics, strict=True):
         check_array(f"statistics {term}.{field}", values, "T_max G", G=G)
-        check_same_backend(layer.params["W_x"], **{f"statistics {term}.{field}": values})
+        check_same_backend(layer.reference, **{f"statistics {term}.{field}": values})
     lengths = [len(values) for values in statistics]
     expected = 1 if term == "x" and layer.input_statistics == "sequence" else lengths[0]
     if lengths != [expected, expected]:
@@ -112,7 +131,7 @@ def check_upstream(layer, dh, cache):
                         f"pass what this layer's forward returned")
     T, N = cache.x.shape[:2]
     check_array("dh", dh, "T N H", T=T, N=N, H=layer.output_size)
-    check_same_backend(layer.params["W_x"], dh=dh)
+    check_same_backend(layer.reference, dh=dh)
     check_same_dtype(cache.layer.dtype, dh=dh)
 
 

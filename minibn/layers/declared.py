@@ -8,6 +8,7 @@ from minibn.cells.declaration import sizes_of
 from minibn.equations import input_term
 from minibn.errors import check_choice, check_sizes
 from minibn.layers.checks import check_dtype
+from minibn.layers.layer import Layer
 
 ENGINES = ("equations", "kernels")
 
@@ -22,7 +23,7 @@ class _Declared:
         return self.read((owner if layer is None else layer).declaration)
 
 
-class DeclaredLayer:
+class DeclaredLayer(Layer):
     """A cell with parameters."""
 
     declaration = None              # of a class for one cell, such as `minibn.LSTM`
@@ -111,9 +112,9 @@ class DeclaredLayer:
         return sizes_of(letters, self.sizes)[0]
 
     @property
-    def dtype(self):
-        """The dtype of the parameters, which x must have too."""
-        return self.params["W_x"].dtype
+    def options(self):
+        """The options that the functions may name: name -> value."""
+        return {name: getattr(self, name) for name, option in self.declaration.options.items() if option.kept}
 
     def map_params(self, function):
         """A copy of the layer with `function` applied to every parameter."""
