@@ -150,8 +150,9 @@ class RecurrentLayer(DeclaredLayer):
         first_step = check_first_step(first_step)
         check_statistics(self, statistics, N)
         given = self._statistics_at(statistics, first_step, T) if self.terms and statistics is not None else None
-        check_data(self, data, T, N)
-        if data is None:                    # of each step the same
+        if data is not None:
+            check_data(self, data, T, N)
+        else:                               # at each step the same
             data = {name: [self._of_the_layer(row.expectation(shape, self.options))] * T
                     for name, row, shape in self._data_of(N)}
         return x, mask, initial_state, given, data

@@ -82,6 +82,16 @@ class DeclaredLayer(Layer):
         return tuple(declaration.normalized)
 
     @_Declared
+    def data_names(declaration):
+        """What the cell takes at each step: masks, noise."""
+        return tuple(declaration.data)
+
+    @_Declared
+    def check_method(declaration):
+        """How its gradients are checked: by the complex step, or by central differences where there are kinks."""
+        return declaration.check
+
+    @_Declared
     def quantities(declaration):
         """Of one step, in the order of the forward pass; those of a normalized input term first."""
         if "x" not in declaration.normalized:
@@ -121,6 +131,10 @@ class DeclaredLayer(Layer):
         other = copy.copy(self)
         other.params = {name: function(value) for name, value in self.params.items()}
         return other
+
+    def leaves(self):
+        """The single recurrences in it, with what the names of their parameters begin with: itself."""
+        yield "", self
 
     def term_size(self, term):
         """G, the number of features of a normalized term."""

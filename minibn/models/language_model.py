@@ -1,5 +1,6 @@
 """A language model: a recurrent cell, and a softmax over the next symbol at every step."""
 
+from collections import deque
 from numbers import Real
 
 import numpy as np
@@ -76,8 +77,7 @@ class LanguageModel(RecurrentModel):
         check_temperature(temperature)
         xp = array_module(self._own["W_y"])
         x = xp.asarray(prompt)[:, None]                                                      # (T, N = 1)
-        for _, cache in self.cell.forward_in_pieces(x, statistics=statistics):
-            pass                                                      # the last one is where it goes on
+        [(_, cache)] = deque(self.cell.forward_in_pieces(x, statistics=statistics), maxlen=1)        # the last piece
         symbols = []
         for t, uniform in enumerate(np.random.default_rng(rng).random(length), start=len(prompt)):
             logits = affine_forward(cache.last_output[0], self._own["W_y"], self._own["b_y"])        # (K,)
