@@ -290,9 +290,6 @@ class Bidirectional(Composed):
 
     output_size = property(lambda self: sum(part.output_size for part in self.parts.values()))
 
-    def needs_whole(self, statistics):
-        return True
-
     def _forward(self, x, mask, first_step, part_forward):
         if check_integer("first_step", first_step):
             raise ValueError(f"first_step: expected 0, got {first_step}; a bidirectional layer reads whole sequences, "

@@ -101,8 +101,11 @@ class Layer(ABC):
         check_input(self, x, mask)
         T, N = x.shape[:2]
         if piece_steps is None:
-            piece_steps = min(PIECE_STEPS, max(1, PIECE_ELEMENTS // (N * self.widest)))
+            piece_steps = T if self.sees_ahead else min(PIECE_STEPS, max(1, PIECE_ELEMENTS // (N * self.widest)))
         check_sizes(piece_steps=piece_steps)
+        if self.sees_ahead and piece_steps < T:
+            raise ValueError(f"piece_steps: expected at least T={T}, got {piece_steps}; a bidirectional layer reads "
+                             f"whole sequences")
         if self.needs_whole(statistics):
             piece_steps = T
         for start in range(0, T, piece_steps):
