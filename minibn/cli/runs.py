@@ -6,26 +6,19 @@ import shlex
 from dataclasses import MISSING, fields
 
 from minibn.cli.parser import add_command, add_progress, path
-from minibn.training.tasks import CONFIGS, PRESETS
+from minibn.training.tasks import TASKS
 
 __all__ = ["COMMANDS"]
 
 DEFAULT_PRESET = "quick"
-TASKS = {
-    "mnist": "images of digits, pixel by pixel in order",
-    "pmnist": "images of digits, pixel by pixel in one fixed shuffled order",
-    "ptb": "Penn Treebank, character by character",
-    "text8": "the start of Wikipedia, character by character",
-    "stdlib": "Python's own documentation, character by character: needs no download",
-}
 
 
 def add_train(commands):
     """``minibn train TASK``: the options of each task are the fields of its configuration."""
     parser = add_command(commands, "train", None, "train a network; the run is a folder")
     tasks = parser.add_subparsers(title="tasks", dest="task", metavar="TASK", required=True)
-    for task, what in TASKS.items():
-        parser = add_command(tasks, task, _train, what)
+    for task in TASKS.values():
+        parser = add_command(tasks, task.name, _train, task.help)
         parser.add_argument(
             "--run",
             metavar="FOLDER",
@@ -37,8 +30,8 @@ def add_train(commands):
             "--resume", action="store_true", help="continue the run in the folder after its last checkpoint"
         )
         add_progress(parser)
-        for f in fields(CONFIGS[task]):
-            if f.name != "task":
+        for f in fields(task.config):
+            if f.name not in ("task", "cell"):      # which TASK and --model say
                 _add_option(parser, task, f)
 
 
@@ -50,31 +43,34 @@ def _add_option(parser, task, f):
     if kind is bool:
         parser.add_argument(name, action=argparse.BooleanOptionalAction, default=argparse.SUPPRESS, help=help)
     else:
-        metavar = None if choices else kind.__name__.upper()
+        shown = f.metadata["shown"]
+        metavar = f"{{{','.join(shown)}}}" if shown else None if choices else kind.__name__.upper()
         parser.add_argument(name, type=kind, choices=choices, metavar=metavar, default=argparse.SUPPRESS, help=help)
 
 
 def _default_text(task, f):
     if f.name == "preset":
         return DEFAULT_PRESET
-    values = {preset: given.get(f.name, f.default) for preset, given in PRESETS[task].items()}
+    values = {preset: given.get(f.name, f.default) for preset, given in task.presets.items()}
     if len(set(values.values())) == 1:
         return str(values[DEFAULT_PRESET])
     return ", ".join(f"{preset}: {None if value is MISSING else value}" for preset, value in values.items())
 
 
 def _train(task, resume, progress, run=None, **options):
+    from minibn.cells.user import declared_name
     from minibn.training import make_config, resumed_config, train
 
-    given = {"preset": DEFAULT_PRESET, "model": CONFIGS[task].model, "task": task, **options}
-    folder = os.path.join("runs", "{task}-{model}-{preset}".format(**given)) if run is None else run
+    given = {"preset": DEFAULT_PRESET, "model": TASKS[task].config.model, "task": task, **options}
+    folder = run or os.path.join("runs", f"{task}-{declared_name(given['model'])}-{given['preset']}")
     config = resumed_config(folder, task=task, **options) if resume else None
     config = config or make_config(**given)
     try:
         final = train(config, folder, resume=resume, progress=progress)
     except KeyboardInterrupt as interrupt:
         where = str(interrupt) or "nothing new was saved"
-        again = shlex.join(["minibn", "train", config.task, "--run", folder, "--resume"])
+        named = ["--model", given["model"]] if config.cell else []
+        again = shlex.join(["minibn", "train", config.task, *named, "--run", folder, "--resume"])
         interrupt.args = (f"{where}; continue with: {again}",)
         raise
     how = "with population statistics" if config.normalized else "without batch normalization"
@@ -82,10 +78,16 @@ def _train(task, resume, progress, run=None, **options):
     print(f"{folder}: {final['test_name']}: {result}, {how}, model of iteration {final['best_iteration']}")
 
 
+def _add_cell(parser):
+    help = "of a run whose cell is in a file of yours: that file again, which is executed if it is the same"
+    parser.add_argument("--model", dest="cell", metavar="FILE.py:NAME", default=None, help=help)
+
+
 def add_evaluate(commands):
     """``minibn evaluate RUN``."""
     parser = add_command(commands, "evaluate", _evaluate, "loss and errors of a run's best model")
     parser.add_argument("run", metavar="RUN", type=path, help="folder of the run")
+    _add_cell(parser)
     parser.add_argument(
         "--statistics",
         choices=("population", "batch", "averaged"),
@@ -118,10 +120,10 @@ def add_evaluate(commands):
     )
 
 
-def _evaluate(run, statistics, batch_size, device, lengths, whole):
+def _evaluate(run, statistics, batch_size, device, lengths, whole, cell):
     from minibn.training.evaluation import evaluated
 
-    with evaluated(run, statistics, device) as opened:
+    with evaluated(run, statistics, device, cell) as opened:
         results = opened.whole_text() if whole else opened.splits(batch_size, lengths)
         config = opened.best.config
         how = f", {statistics} statistics" if config.normalized else ""
@@ -134,6 +136,7 @@ def add_sample(commands):
     """``minibn sample RUN``."""
     parser = add_command(commands, "sample", _sample, "write text with a run's best model")
     parser.add_argument("run", metavar="RUN", type=path, help="folder of a run on text")
+    _add_cell(parser)
     parser.add_argument("--prompt", default="the ", metavar="TEXT", help="what to continue")
     parser.add_argument("--length", type=int, default=500, metavar="INT", help="characters to write")
     parser.add_argument(

@@ -14,11 +14,11 @@ from minibn.training.metrics import read_metrics, without_clock
 from minibn.training.resuming import resumed_config
 from minibn.training.runs import TrainedModel, load, read_config
 from minibn.training.sampling import sample_text
-from minibn.training.tasks import PRESETS, make_config
+from minibn.training.tasks import TASKS, make_config
 from minibn.training.validation import Score, estimate_statistics, score
 
 __all__ = [
-    "PRESETS",
+    "TASKS",
     "Interrupted",
     "Score",
     "TrainConfig",

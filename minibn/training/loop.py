@@ -126,7 +126,7 @@ class _Training(Resumable):
         self.progress.iteration += 1
         iteration = self.progress.iteration
         x, y = to_device(self.batch(iteration), config.device)
-        shape = (x.shape[1], config.hidden)
+        shape = (x.shape[1], self.model.cell.output_size)
         noise = normal(shape, config.noise, config.dtype, config.seed, "training noise", iteration)
         loss, grads = self.model.loss_and_grads(x, y, initial_noise=to_device(noise, config.device))
         grads, norm = clip_by_global_norm(grads, config.clip)

@@ -11,6 +11,7 @@ from dataclasses import dataclass, fields
 import numpy as np
 
 from minibn.backend import array_module, to_device, to_host
+from minibn.cells.user import CellNotNamed
 from minibn.data import DataError
 from minibn.layers.checks import check_statistics
 from minibn.statistics import PopulationStatistics
@@ -62,7 +63,7 @@ def reading(path, otherwise="not a checkpoint of this version of minibn"):
     """Whatever is wrong with the content of a file is a ValueError that names the file, and what to do."""
     try:
         yield
-    except DataError:       # not the file's fault
+    except (DataError, CellNotNamed):       # not the file's fault
         raise
     except (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError) as error:
         what = f"{error.args[0]} is missing" if isinstance(error, KeyError) else error

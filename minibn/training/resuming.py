@@ -7,6 +7,7 @@ from dataclasses import fields, replace
 import numpy as np
 
 from minibn.backend import array_module, to_device, to_host
+from minibn.cells.user import is_user_cell
 from minibn.training.checkpoints import RESTORE, NotFinite, checksum, read_checkpoint, write_checkpoint
 from minibn.training.folder import BEST, CONFIG, LAST, METRICS, folder_path
 from minibn.training.metrics import MetricsFile, kept_bytes
@@ -23,7 +24,7 @@ from minibn.training.packing import (
     under,
     unpack_model,
 )
-from minibn.training.runs import Run, read_run, start_run
+from minibn.training.runs import Run, name_again, read_run, start_run
 from minibn.training.tasks import make_config
 
 __all__ = ["Resumable", "check_same_config", "find_run", "resumed_config"]
@@ -86,7 +87,7 @@ def resumed_config(folder, **options):
     ----------
     folder : path-like
     **options
-        What the user asked for explicitly; it must agree with the run.
+        What the user asked for explicitly; it must agree with the run. A user's cell must be named again.
     """
     run = find_run(folder)
     if run is None:
@@ -94,6 +95,8 @@ def resumed_config(folder, **options):
     recorded = run.config
     # First the task alone: other tasks have other options.
     check_same_config(recorded, replace(recorded, task=options.get("task", recorded.task)))
+    if is_user_cell(options.get("model")):
+        name_again(run, options.pop("model"))
     asked = replace(recorded, **options).resolved()
     check_same_config(recorded, asked)
     return make_config(**asked.to_dict())
@@ -216,13 +219,9 @@ class Resumable:
 
     def diverged(self, what):
         """Stop before anything is saved."""
-        config, now = self.config, self.progress
-        remedy = "use another learning rate or seed"
-        if config.normalized and config.task == "mnist" and config.noise == 0:
-            remedy = "on pixels in order a BN model needs noise on h0 (0.1)"
         raise FloatingPointError(
-            f"{what} is not finite at iteration {now.iteration} or shortly before; training stopped. "
-            f"{self.saved()}; {remedy} in a new run"
+            f"{what} is not finite at iteration {self.progress.iteration} or shortly before; training stopped. "
+            f"{self.saved()}; {self.config.remedy} in a new run"
         )
 
     def saved(self):

@@ -17,6 +17,8 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import NamedTuple
 
+from minibn.cells.user import open_cell
+from minibn.errors import show
 from minibn.statistics import PopulationStatistics
 from minibn.training.checkpoints import RESTORE, checksum, read_checkpoint, write_atomically
 from minibn.training.config import TrainConfig
@@ -117,7 +119,7 @@ class Run:
                          f"put the file of this run back, or train again in a new folder")
 
 
-def load(folder, device=None):
+def load(folder, device=None, cell=None):
     """The best model of a run, with its population statistics.
 
     Parameters
@@ -126,6 +128,9 @@ def load(folder, device=None):
         A run, for example ``"runs/demo"``.
     device : {"cpu", "cuda"}, optional
         Where to; by default the device it was trained on.
+    cell : str or Cell, optional
+        Of a run with a cell of the user's own: the same again, ``"my_cell.py:GRU"`` or the declaration. Its file is
+        executed if its SHA-256 is that of the run.
 
     Returns
     -------
@@ -136,13 +141,15 @@ def load(folder, device=None):
     FileNotFoundError, ValueError
         If there is no such run, it has no best model yet, or a file is damaged or of another run.
     """
-    best = load_best(folder, device)
+    best = load_best(folder, device, cell)
     return TrainedModel(best.model, best.statistics)
 
 
-def load_best(folder, device=None):
+def load_best(folder, device=None, cell=None):
     """Everything in a run's ``best.npz``, as a `Best`."""
     run = read_run(folder)
+    if cell is not None:
+        name_again(run, cell)
     path = run.folder / BEST
     if not path.exists():
         text = "this run has no best model yet; go on with --resume"
@@ -158,6 +165,14 @@ def load_best(folder, device=None):
     with reading(path):
         statistics = unpack_statistics(arrays, model, config.device)
         return Best(config, model, statistics, recorded, scalar(arrays, "iteration", "i"))
+
+
+def name_again(run, cell):
+    """Execute the file of a run's cell, which the user names; a ValueError if it is another, or minibn's own."""
+    if run.config.cell is not None:
+        open_cell(cell, run.config.cell, outside=run.folder)
+    elif cell != run.config.model:
+        raise ValueError(f"model: expected the run's {run.config.model!r}, got {show(cell)}; leave it out")
 
 
 def start_run(folder, config, recorded=None):

@@ -65,7 +65,7 @@ def score(model, config, split, purpose, statistics=None, batch_size=None):
     """
     if batch_size is None:
         batch_size = config.batch if statistics is None else POPULATION_TEST_BATCH
-    noise = normal((len(split), config.hidden), config.noise, config.dtype, config.seed, purpose)
+    noise = normal((len(split), model.cell.output_size), config.noise, config.dtype, config.seed, purpose)
     total, predictions, start = None, 0, 0
     for batch in split.batches(batch_size, dtype=config.dtype):
         x, y = to_device(batch, config.device)
@@ -102,7 +102,7 @@ def estimate_statistics(model, config, split):
         return PopulationStatistics()
 
     def draw_noise(batch, N):
-        shape = (N, config.hidden)
+        shape = (N, model.cell.output_size)
         noise = normal(shape, config.noise, config.dtype, config.seed, "population noise", batch)
         return to_device(noise, config.device)
 
