@@ -1,6 +1,7 @@
 """The commands ``minibn train | evaluate | sample``, which make training runs and look at them."""
 
 import argparse
+import json
 import os
 import shlex
 from dataclasses import MISSING, fields
@@ -40,12 +41,23 @@ def _add_option(parser, task, f):
     kind, choices, help = f.metadata["kind"], f.metadata["choices"], f.metadata["help"]
     help = f"{help} (default: {_default_text(task, f)})"
     name = "--" + f.name.replace("_", "-")
-    if kind is bool:
+    if kind is dict:
+        parser.add_argument(name, type=_named_value, action="append", metavar="NAME=VALUE", default=argparse.SUPPRESS,
+                            help=help)
+    elif kind is bool:
         parser.add_argument(name, action=argparse.BooleanOptionalAction, default=argparse.SUPPRESS, help=help)
     else:
         shown = f.metadata["shown"]
         metavar = f"{{{','.join(shown)}}}" if shown else None if choices else kind.__name__.upper()
         parser.add_argument(name, type=kind, choices=choices, metavar=metavar, default=argparse.SUPPRESS, help=help)
+
+
+def _named_value(text):
+    name, _, value = text.partition("=")
+    try:
+        return name, json.loads(value)
+    except ValueError:
+        return name, value
 
 
 def _default_text(task, f):
@@ -61,6 +73,8 @@ def _train(task, resume, progress, run=None, **options):
     from minibn.cells.user import declared_name
     from minibn.training import make_config, resumed_config, train
 
+    if "cell_option" in options:
+        options["cell_option"] = dict(options["cell_option"])
     given = {"preset": DEFAULT_PRESET, "model": TASKS[task].config.model, "task": task, **options}
     folder = run or os.path.join("runs", f"{task}-{declared_name(given['model'])}-{given['preset']}")
     config = resumed_config(folder, task=task, **options) if resume else None

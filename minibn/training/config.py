@@ -70,6 +70,7 @@ class _Named:
 class TrainConfig(make_dataclass("_WithCellOptions", _cell_fields(), bases=(_Named,), frozen=True, kw_only=True), ABC):
     """The settings that every run has. Make one with `make_config`, which fills in and checks the values."""
 
+    cell_option: dict | None = option("an option that only the cell of a user's file has", None, kind=dict)
     hidden: int = option("hidden units", at_least=1)
     batch: int = option("examples in a minibatch", **MANY)
     iterations: int = option("minibatches to train on", at_least=1)
@@ -175,9 +176,13 @@ class TrainConfig(make_dataclass("_WithCellOptions", _cell_fields(), bases=(_Nam
 
     # ------------------------------------------------------------------ what is made of them
 
+    def cell_options(self):
+        """Name -> value of all options of cells, those of other cells too."""
+        return {**{name: getattr(self, name) for name in CELL_OPTIONS}, **(self.cell_option or {})}
+
     def build_model(self, recorded):
         """A freshly initialised model, on the run's device; `recorded` is that of the data."""
-        options = {name: getattr(self, name) for name in CELL_OPTIONS if name in self.declaration.options}
+        options = {name: value for name, value in self.cell_options().items() if name in self.declaration.options}
         rng = generator(self.seed, "parameters")
         size = self.input_size(recorded)
         try:
@@ -231,9 +236,10 @@ class TrainConfig(make_dataclass("_WithCellOptions", _cell_fields(), bases=(_Nam
         """Raise a ValueError if options do not go together: some are of some cells only."""
         default = {f.name: f.default for f in fields(self)}
         declared = self.declaration.options
-        for name in CELL_OPTIONS:
-            value = getattr(self, name)
-            if name not in declared and value != default[name]:
+        if twice := CELL_OPTIONS.keys() & (self.cell_option or {}):
+            raise ValueError(f"cell_option: {min(twice)} is an option of minibn's cells too; give it as such")
+        for name, value in self.cell_options().items():
+            if name not in declared and value != default.get(name):
                 raise ValueError(f"{name}: model {self.model!r} has no such option, only {', '.join(declared)}; got "
                                  f"{value!r}, leave it out")
             if name in declared and declared[name].choices and value not in declared[name].choices:
