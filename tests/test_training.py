@@ -38,8 +38,9 @@ from minibn.training.display import Display
 from minibn.training.folder import HeldFolder
 from minibn.training.images import ImageConfig
 from minibn.training.metrics import MetricsFile
+from minibn.training.packing import pack_model, unpack_model
 from minibn.training.randomness import PURPOSES, generator, normal
-from minibn.training.runs import load_best, pack_model, unpack_model
+from minibn.training.runs import load_best
 from minibn.training.validation import estimate_statistics, score
 
 

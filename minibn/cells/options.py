@@ -28,7 +28,8 @@ INPUT_STATISTICS = Option("step", "statistics of W_x x_t: per time step, or one 
 FORGET_BIAS = Option(1.0, "initial bias of the forget gate", _forget_bias, kept=False)
 CELL_OFFSET = Option(False, "the hidden offset inside tanh that the authors' baseline had")
 INIT = Option("orthogonal", "initial W_h: orthogonal, the identity, or identity_g (the identity for the candidate, "
-              "one orthogonal matrix for the other gates); auto is the authors' choice for the task",
+              "one orthogonal matrix for the other gates); auto is the authors' choice, on images the last "
+              "that the cell takes of these, else orthogonal",
               choices=("orthogonal", "identity"), auto={"images": "identity"}, kept=False)
 GATED_INIT = replace(INIT, choices=("orthogonal", "identity_g", "identity"), auto={"images": "identity_g"})
 

@@ -19,8 +19,6 @@ from minibn.layers import RecurrentLayer
 from minibn.optimizers import OPTIMIZERS, RMSProp
 from minibn.training.randomness import generator
 
-__all__ = ["CELL_OPTIONS", "Task", "TrainConfig", "option"]
-
 MANY = {"at_least": 2, "remedy": "one example alone has no variance"}
 GIVEN_BY_PRESET = object()
 """Stands for the default of a field whose value depends on the task and the preset."""
@@ -57,12 +55,8 @@ class _Named:
     model: str = option("the cell: one of minibn's, or a file and the name of the declaration in it", "bnlstm",
                         shown=(*CELLS, "FILE.py:NAME"))
     cell: UserCell | None = option("where the cell comes from, if it is none of minibn's", None, kind=UserCell)
-    preset: str = option(
-        "settings to start from: quick (reduced, for two cores) or paper (the paper's, for a long time or a GPU); the "
-        "options below win over it",
-        "paper",
-        ("paper", "quick"),
-    )
+    preset: str = option("settings to start from: quick (reduced, for two cores) or paper (the paper's, for a long "
+                         "time or a GPU); the options below win over it", "paper", ("paper", "quick"))
     data: str = option("which form of the data", kind=str)
 
 
@@ -82,29 +76,17 @@ class TrainConfig(make_dataclass("_WithCellOptions", _cell_fields(), bases=(_Nam
     clip: float = option("threshold of the global gradient norm", 1.0, above=0)
     noise: float | None = option("standard deviation of the noise on h0; None is 0", None, kind=float, at_least=0)
     validate_every: int = option("iterations between validations", at_least=1)
-    validate_on: int | None = option(
-        "examples of the validation set that validations use, drawn once from the seed; None is all",
-        None,
-        kind=int,
-        **MANY,
-    )
+    validate_on: int | None = option("examples of the validation set that validations use, drawn once from the seed; "
+                                     "None is all", None, kind=int, **MANY)
     log_every: int = option("iterations between training records", at_least=1)
     checkpoint_every: int = option("iterations between checkpoints", at_least=1)
     population_batch: int = option("batch size of the pass that estimates the population statistics", **MANY)
-    population_on: int | None = option(
-        "examples of the training set in that pass, drawn once from the seed; None is all",
-        None,
-        kind=int,
-        **MANY,
-    )
+    population_on: int | None = option("examples of the training set in that pass, drawn once from the seed; None is "
+                                       "all", None, kind=int, **MANY)
     seed: int = option("seed of every random number of the run", 1)
     dtype: str = option("floating type", "float32", ("float32", "float64"))
-    engine: str = option(
-        "what computes the layers: kernels (fast) or equations (the readable code, step by step); auto is kernels "
-        "where the cell has one",
-        "auto",
-        ("auto", "kernels", "equations"),
-    )
+    engine: str = option("what computes the layers: kernels (fast) or equations (the readable code, step by step); "
+                         "auto is kernels where the cell has one", "auto", ("auto", "kernels", "equations"))
     device: str = option("cpu, or cuda (needs CuPy)", "cpu", ("cpu", "cuda"))
 
     kind = ""                       # of the data, in a word: images, text
@@ -136,10 +118,7 @@ class TrainConfig(make_dataclass("_WithCellOptions", _cell_fields(), bases=(_Nam
     def load_data(self, recorded=None):
         """The run's data: splits ``train``, ``valid`` and ``test``, ``valid_name``, ``test_name``, and ``recorded``.
 
-        Parameters
-        ----------
-        recorded : dict of str to ndarray, optional
-            What a run saved of its data: the same data are given back, or it is an error.
+        `recorded` (dict of str to ndarray) is what a run saved: the same data are given back, or it is an error.
         """
 
     @abstractmethod
@@ -207,14 +186,9 @@ class TrainConfig(make_dataclass("_WithCellOptions", _cell_fields(), bases=(_Nam
     # ------------------------------------------------------------------ checks
 
     def checked(self):
-        """The same settings as plain Python values, each of its kind and within its bounds.
+        """The same settings as plain Python values, each of its kind and within its bounds; else a ValueError.
 
         Numbers are looked at as the run's dtype holds them: 1e300 is infinite in float32.
-
-        Raises
-        ------
-        ValueError
-            Naming the option, what it may be, and what it was.
         """
         by_name = {f.name: f for f in fields(self)}
         try:

@@ -13,8 +13,6 @@ from minibn.training.packing import pack_statistics, reading, scalar
 from minibn.training.runs import load_best, read_run
 from minibn.training.validation import Score, estimate_statistics, score
 
-__all__ = ["STATISTICS", "evaluate_run", "evaluate_whole_text", "evaluated", "open_run"]
-
 STATISTICS = ("population", "batch", "averaged")
 
 
@@ -117,15 +115,12 @@ class Evaluation:
         if batch_size is not None:
             batch_size = check_integer("batch_size", batch_size, 2, "one example alone has no variance")
         data = self.data
-        if lengths is None:
-            splits = {data.valid_name: (data.valid, "validation noise"), data.test_name: (data.test, "test noise")}
-        else:
+        splits = {data.valid_name: (data.valid, "validation noise"), data.test_name: (data.test, "test noise")}
+        if lengths is not None:
             splits = {name: (split, "test noise") for name, split in config.cut(data, lengths).items()}
         given = self.given()
-        return {
-            name: score(self.best.model, config, split, purpose, statistics=given, batch_size=batch_size)
-            for name, (split, purpose) in splits.items()
-        }
+        return {name: score(self.best.model, config, split, purpose, statistics=given, batch_size=batch_size)
+                for name, (split, purpose) in splits.items()}
 
     def whole_text(self, piece_steps=None, progress="auto"):
         """What `evaluate_whole_text` gives."""

@@ -7,30 +7,12 @@ from minibn.data.mnist import FILES, SUBSET_FILE
 from minibn.models import SequenceClassifier
 from minibn.training.config import Task, TrainConfig, option
 
-__all__ = ["TASKS", "ImageConfig"]
-
 CLASSES = 10
 
-PAPER = {
-    "data": "mnist",
-    "side": 28,
-    "hidden": 100,
-    "batch": 100,
-    "iterations": 100_000,
-    "learning_rate": 1e-3,
-    "validate_every": 500,
-    "log_every": 50,
-    "checkpoint_every": 100,
-    "population_batch": 5000,
-}
-QUICK = PAPER | {
-    "data": "subset",
-    "side": 14,
-    "iterations": 300,
-    "validate_every": 50,
-    "log_every": 10,
-    "checkpoint_every": 50,
-}
+PAPER = {"data": "mnist", "side": 28, "hidden": 100, "batch": 100, "iterations": 100_000, "learning_rate": 1e-3,
+         "validate_every": 500, "log_every": 50, "checkpoint_every": 100, "population_batch": 5000}
+QUICK = PAPER | {"data": "subset", "side": 14, "iterations": 300, "validate_every": 50, "log_every": 10,
+                 "checkpoint_every": 50}
 PRESETS = {"paper": PAPER, "quick": QUICK}
 """``paper``: 200 epochs of MNIST; ``quick`` takes a few minutes on two cores with the shipped images."""
 
@@ -39,15 +21,9 @@ PRESETS = {"paper": PAPER, "quick": QUICK}
 class ImageConfig(TrainConfig):
     """The settings of a run on images."""
 
-    data: str = option(
-        "all of MNIST, or the 5,000 images shipped with minibn", choices=("mnist", "subset"), kind=str
-    )
-    noise: float | None = option(
-        "standard deviation of the noise on h0; None is 0.1 for a BN model on pixels in order, else 0",
-        None,
-        kind=float,
-        at_least=0,
-    )
+    data: str = option("all of MNIST, or the 5,000 images shipped with minibn", choices=("mnist", "subset"), kind=str)
+    noise: float | None = option("standard deviation of the noise on h0; None is 0.1 for a BN model on pixels in "
+                                 "order, else 0", None, kind=float, at_least=0)
     side: int = option("images of 28x28 pixels, or averaged down to 14x14", choices=(28, 14))
     index_map: str = option(
         "order of the pixels: auto is in_order for mnist and permutation (drawn from the seed) for pmnist; "
@@ -76,10 +52,8 @@ class ImageConfig(TrainConfig):
     def check_together(self):
         super().check_together()
         if (self.task == "mnist") != (self.index_map == "in_order"):
-            raise ValueError(
-                f"index_map: {self.index_map!r} does not belong to task {self.task!r}; mnist is in_order, "
-                "pmnist is permutation or authors_seed1"
-            )
+            raise ValueError(f"index_map: {self.index_map!r} does not belong to task {self.task!r}; mnist is in_order, "
+                             "pmnist is permutation or authors_seed1")
         if self.index_map == "authors_seed1" and self.side != 28:
             raise ValueError(f"index_map: authors_seed1 is a map of 28x28 images, got side {self.side}; use --side 28")
 

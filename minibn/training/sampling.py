@@ -6,8 +6,6 @@ from minibn.backend import to_device
 from minibn.errors import check_integer, check_number
 from minibn.training.evaluation import open_run
 
-__all__ = ["sample_text"]
-
 MOST_SYMBOLS = 10_000_000       # some hours of writing
 
 

@@ -7,8 +7,6 @@ from minibn.cells import CELLS
 from minibn.cells.user import UserCell, is_user_cell, open_cell
 from minibn.training.config import CELL_OPTIONS, TrainConfig
 
-__all__ = ["TASKS", "make_config"]
-
 FILES = ("images", "texts")
 TASKS = {task.name: task for file in FILES for task in import_module(f"minibn.training.{file}").TASKS}
 """Name -> `Task`."""

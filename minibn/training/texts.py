@@ -7,39 +7,17 @@ from minibn.data import DataError, Vocabulary, load_ptb, load_stdlib, load_text8
 from minibn.models import LanguageModel
 from minibn.training.config import Task, TrainConfig, option
 
-__all__ = ["TASKS", "TEXT_PRESETS", "TextConfig"]
-
-PTB = {
-    "data": "words",
-    "length": 100,
-    "hidden": 1000,
-    "batch": 64,
-    "iterations": 50 * 791,
-    "learning_rate": 2e-3,
-    "validate_every": 791,
-    "log_every": 50,
-    "checkpoint_every": 100,
-    "population_batch": 100,
-}
-TEXT8 = PTB | {
-    "data": "auto",
-    "length": 180,
-    "hidden": 2000,
-    "batch": 128,
-    "iterations": 50 * 3907,  # batches in an epoch of 90 million characters
-    "learning_rate": 1e-3,
-    "validate_every": 500,
-    "validate_on": 10_000,
-    "population_batch": 1000,
-}
+PTB = {"data": "words", "length": 100, "hidden": 1000, "batch": 64, "iterations": 50 * 791, "learning_rate": 2e-3,
+       "validate_every": 791, "log_every": 50, "checkpoint_every": 100, "population_batch": 100}
+# An epoch of 90 million characters is 3,907 batches.
+TEXT8 = PTB | {"data": "auto", "length": 180, "hidden": 2000, "batch": 128, "iterations": 50 * 3907,
+               "learning_rate": 1e-3, "validate_every": 500, "validate_on": 10_000, "population_batch": 1000}
 # An epoch is about 65 batches: the text differs between versions of Python.
 STDLIB = PTB | {"data": "topics", "iterations": 50 * 65, "validate_every": 65}
 TEXT_PRESETS = {
     "ptb": {"paper": PTB, "quick": PTB | {"hidden": 200, "iterations": 15 * 791}},
-    "text8": {
-        "paper": TEXT8,
-        "quick": TEXT8 | {"hidden": 200, "iterations": 1000, "validate_on": 1000, "population_on": 10_000},
-    },
+    "text8": {"paper": TEXT8, "quick": TEXT8 | {"hidden": 200, "iterations": 1000, "validate_on": 1000,
+                                                "population_on": 10_000}},
     "stdlib": {"paper": STDLIB, "quick": STDLIB | {"hidden": 200, "iterations": 6 * 65, "log_every": 13}},
 }
 """``paper``: the paper's size, and as many iterations as its 50 epochs.
@@ -52,11 +30,8 @@ TEXT_PRESETS = {
 class TextConfig(TrainConfig):
     """The settings of a run on text. A subclass says which: the forms of its data, and `load_corpus`."""
 
-    length: int = option(
-        "characters in a segment; all but the first are predicted",
-        at_least=2,
-        remedy="the first character is not predicted",
-    )
+    length: int = option("characters in a segment; all but the first are predicted", at_least=2,
+                         remedy="the first character is not predicted")
 
     kind = "text"
     papers_optimizer = "adam"
@@ -73,10 +48,9 @@ class TextConfig(TrainConfig):
         """The text as a `minibn.data.Corpus`; its symbols and its SHA-256 are what is recorded."""
         corpus = self.load_corpus()
         if recorded and str(recorded["text_sha256"]) != corpus.recorded["text_sha256"]:
-            raise DataError(
-                f"{corpus.title}: the run was made on another text, SHA-256 {recorded['text_sha256']}, this one has "
-                f"{corpus.recorded['text_sha256']}; it differs between versions of Python, so use the run's"
-            )
+            raise DataError(f"{corpus.title}: the run was made on another text, SHA-256 {recorded['text_sha256']}, "
+                            f"this one has {corpus.recorded['text_sha256']}; it differs between versions of Python, so "
+                            f"use the run's")
         return corpus
 
     def data_checksums(self):

@@ -10,8 +10,6 @@ from minibn.statistics import PopulationStatistics
 from minibn.training.population import estimate_population_statistics
 from minibn.training.randomness import generator, normal
 
-__all__ = ["Score", "estimate_statistics", "score"]
-
 POPULATION_TEST_BATCH = 1000
 """Batch size where the statistics are given; it changes no result, only the time."""
 
@@ -41,16 +39,14 @@ def score(model, config, split, purpose, statistics=None, batch_size=None):
 
     Parameters
     ----------
-    model : SequenceClassifier or LanguageModel
+    model : model
     config : TrainConfig
-        Says the noise, the seed, the type, the device, and the batch size for batch statistics.
     split : minibn.data.Split or minibn.data.Segments
     purpose : str
-        Of the noise on h0 (``minibn.training.randomness.PURPOSES``). It is drawn for the whole split at once:
-        with given statistics the result does not depend on the batch size, and calling twice gives the same
-        twice.
+        Of the noise on h0 (``minibn.training.randomness.PURPOSES``), drawn for the whole split at once: with given
+        statistics the result does not depend on the batch size.
     statistics : PopulationStatistics, optional
-        Given: normalize with these. Not given: with the statistics of each batch, as in training.
+        By default those of each batch, as in training.
     batch_size : int, optional
         By default that of training with batch statistics, 1,000 with given ones.
 
@@ -86,17 +82,8 @@ def score(model, config, split, purpose, statistics=None, batch_size=None):
 def estimate_statistics(model, config, split):
     """Population statistics by one pass over the training set: a plain average over its batches.
 
-    The batches have the authors' sizes (5,000 images, 100 or 1,000 segments), and the order of the file.
-
-    Returns
-    -------
-    PopulationStatistics
-        Empty for a model without batch normalization.
-
-    Raises
-    ------
-    FloatingPointError
-        If one of them is not finite.
+    The batches have the authors' sizes (5,000 images, 100 or 1,000 segments), and the order of the file. A
+    FloatingPointError tells of one that is not finite; without batch normalization there are none.
     """
     if not config.normalized:
         return PopulationStatistics()
