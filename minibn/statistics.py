@@ -6,6 +6,8 @@ that shall use them; no object has a training mode.
 
 from typing import NamedTuple
 
+import numpy as np
+
 from minibn.backend import array_module
 from minibn.errors import brief
 
@@ -78,7 +80,8 @@ class PopulationStatistics(dict):
 
     def at_steps(self, first_step, T, dtype):
         """The rows of T steps from `first_step` on, as term -> Statistics of shape (T, 1, G)."""
-        return {term: Statistics(*(_rows(values, first_step, T).astype(dtype, copy=False) for values in statistics))
+        return {term: Statistics(*(rows_at_steps(values, first_step, T)[:, None].astype(dtype, copy=False)
+                                 for values in statistics))
                 for term, statistics in self.items()}
 
     def to_arrays(self):
@@ -93,8 +96,51 @@ class PopulationStatistics(dict):
         return cls({term: Statistics(*(arrays[f"{term}.{field}"] for field in Statistics._fields)) for term in terms})
 
 
-def _rows(values, first_step, T):
-    """Rows first_step .. first_step + T - 1 of `values` (T_max, G), its last row repeated: (T, 1, G)."""
-    last = len(values) - 1
-    xp, first_step = array_module(values), min(first_step, last)      # however late: no integer of an array overflows
-    return values[xp.minimum(xp.arange(first_step, first_step + T), last)][:, None, :]
+def rows_at_steps(values, first_step, T):
+    """Rows first_step .. first_step + T - 1 of `values` (T_max, G); beyond T_max the last row repeats."""
+    xp, last = array_module(values), len(values) - 1
+    first_step = min(first_step, last)                                # however late: no integer of an array overflows
+    return values[xp.minimum(xp.arange(first_step, first_step + T), last)]                   # (T, G)
+
+
+def continue_dead_steps(values, live):
+    """Give each step without a live example the values of the last live step before it, or of the first one after.
+
+    Parameters
+    ----------
+    values : ndarray of shape (T, G); with one row, of all steps together, it stays as it is
+    live : bool ndarray of shape (T,) on the host, or None where every step is live
+    """
+    if live is None or live.all() or len(values) != len(live):
+        return values
+    before = np.maximum.accumulate(np.where(live, np.arange(len(live)), -1))                 # (T,)
+    return values[array_module(values).asarray(np.where(before < 0, np.argmax(live), before))]
+
+
+def add_ragged(a, b):
+    """The sum of statistics (T_a, G) and (T_b, G): the shorter is continued with its last row."""
+    T = max(len(a), len(b))
+    return rows_at_steps(a, 0, T) + rows_at_steps(b, 0, T)
+
+
+def average_over_batches(of_batches):
+    """The plain average of each step's statistics over minibatches: every batch has the same weight.
+
+    Parameters
+    ----------
+    of_batches : iterable of dict
+        Term -> Statistics of arrays (T, G); a shorter batch is continued with its last step.
+
+    Returns
+    -------
+    PopulationStatistics
+        Empty without a batch.
+    """
+    totals, count = {}, 0
+    for of_batch in of_batches:
+        count += 1
+        for term, statistics in of_batch.items():
+            before = totals.get(term)
+            totals[term] = statistics if before is None else Statistics(*map(add_ragged, before, statistics))
+    return PopulationStatistics({term: Statistics(*(total / count for total in statistics))
+                                 for term, statistics in totals.items()})

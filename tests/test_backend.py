@@ -397,7 +397,7 @@ def test_a_models_operations_beside_its_cells(cupy, make, masked):
         model, arguments, y = minibn.to_device((model, arguments, y), "cuda")
         with strict_cupy.counting(cupy) as whole:
             model.loss_and_grads(**arguments, y=y)
-        state = model._noisy_state(arguments["x"], arguments.pop("initial_noise"))
+        state = model.cell.noisy_state(arguments["x"], arguments.pop("initial_noise"))
         with strict_cupy.counting(cupy) as cell:
             h, cache = model.cell.forward(**arguments, initial_state=state)
             model.cell.backward(h, cache)

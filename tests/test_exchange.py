@@ -6,6 +6,7 @@ import sys
 import numpy as np
 import pytest
 
+import minibn
 from minibn.exchange import from_torch, to_torch
 from minibn.layers import BNLSTM, BNRNN, LSTM, RNN, BNRNNTwoTerm
 
@@ -100,8 +101,6 @@ def test_neither_side_shares_memory_with_the_other(torch, cls):
 
 @pytest.mark.oracle
 @pytest.mark.parametrize("options, words", [
-    ({"num_layers": 2}, "num_layers=1, got num_layers=2"),
-    ({"bidirectional": True}, "bidirectional=False, got bidirectional=True"),
     ({"proj_size": 2}, "proj_size=0, got proj_size=2"),
     ({"num_layers": 1, "dropout": 0.5}, "dropout=0, got dropout=0.5"),
     ({"nonlinearity": "relu"}, "nonlinearity='tanh', got nonlinearity='relu'"),
@@ -112,6 +111,28 @@ def test_modules_that_are_no_plain_cell_are_refused(torch, options, words):
     with pytest.raises(ValueError, match=rf"^module: expected {words}; .*make the module with") as error:
         from_torch(cls(D, H, **options))
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.oracle
+@pytest.mark.parametrize("name", ["RNN", "LSTM"])
+@pytest.mark.parametrize("layers, bidirectional", [(2, False), (1, True), (3, True)])
+def test_layers_and_directions_there_and_back(torch, name, layers, bidirectional):
+    module = getattr(torch.nn, name)(D, H, num_layers=layers, bidirectional=bidirectional, dtype=torch.float64)
+    layer = from_torch(module)
+    assert type(layer) is (minibn.Bidirectional if layers == 1 else minibn.Stacked)
+    again = from_torch(to_torch(layer))
+    assert list(again.params) == list(layer.params)
+    for key in layer.params:
+        np.testing.assert_array_equal(again.params[key], layer.params[key])
+
+
+@pytest.mark.parametrize("layers", [
+    [LSTM(D, H), RNN(H, H)], [LSTM(D, H), LSTM(H, H + 1)],
+    [minibn.Bidirectional(LSTM(D, H), LSTM(D, H)), LSTM(2 * H, H)],
+])
+def test_layers_of_several_kinds_are_refused(layers):
+    with pytest.raises(ValueError, match=r"^cell: expected layers of one kind, one hidden_size.*PyTorch module"):
+        to_torch(minibn.Stacked(layers))
 
 
 @pytest.mark.oracle

@@ -309,7 +309,7 @@ def test_pieces_of_a_long_sequence(monkeypatch):
     problem = Problem("BNLSTM", T=12)
     h, _ = problem.fast.forward(problem.x)
     whole = problem.fast.batch_statistics(problem.x)
-    monkeypatch.setattr("minibn.layers.base.PIECE_ELEMENTS", 5 * 11 * 28)
+    monkeypatch.setattr("minibn.layers.layer.PIECE_ELEMENTS", 5 * 11 * 28)
     pieces = [piece for piece, _ in problem.fast.forward_in_pieces(problem.x)]
     assert len(pieces) == 3
     np.testing.assert_allclose(np.concatenate(pieces), h, atol=1e-12)

@@ -228,7 +228,7 @@ BAD_MASKS = {
 @pytest.mark.parametrize("case", BAD_MASKS)
 @pytest.mark.parametrize("steps", [1, 100])
 def test_bad_masks(method, case, steps, model, monkeypatch):
-    monkeypatch.setattr("minibn.layers.base.PIECE_ELEMENTS", steps * N * 4 * H)              # also in pieces of a step
+    monkeypatch.setattr("minibn.layers.layer.PIECE_ELEMENTS", steps * N * 4 * H)              # also in pieces of a step
     error, bad, *words = BAD_MASKS[case]
     assert_refused(error, lambda: call(model, method, mask=bad), "mask: ", *words)
 

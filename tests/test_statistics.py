@@ -370,7 +370,7 @@ def test_pieces_of_a_sequence_equal_the_whole(steps, input_statistics, masked, m
         "logits with population statistics": lambda: model.logits(x, mask, population, noise),
     }
     in_one_piece = {name: call() for name, call in calls.items()}
-    monkeypatch.setattr(minibn.layers.base, "PIECE_ELEMENTS", steps * N * 4 * H)
+    monkeypatch.setattr(minibn.layers.layer, "PIECE_ELEMENTS", steps * N * 4 * H)
     monkeypatch.setattr(type(model.cell), "forward_only", counted)
     for name, call in calls.items():
         lengths.clear()
@@ -388,7 +388,7 @@ def test_pieces_of_a_sequence_equal_the_whole(steps, input_statistics, masked, m
 
 
 def test_a_piece_is_never_shorter_than_a_step(monkeypatch):
-    monkeypatch.setattr(minibn.layers.base, "PIECE_ELEMENTS", 1)
+    monkeypatch.setattr(minibn.layers.layer, "PIECE_ELEMENTS", 1)
     cell, x = make_cell(minibn.BNRNN), normal(np.random.default_rng(17), 3, 5, D)
     assert [h.shape for h, _ in cell.forward_in_pieces(x)] == [(1, 5, H)] * 3
 
@@ -412,9 +412,9 @@ def test_the_length_of_the_pieces_can_be_given():
 
 
 def test_a_piece_has_no_more_steps_than_fit_whatever_its_width(monkeypatch):
-    monkeypatch.setattr(minibn.layers.base, "PIECE_STEPS", 3)
+    monkeypatch.setattr(minibn.layers.layer, "PIECE_STEPS", 3)
     x = normal(np.random.default_rng(19), 8, 6, D)
     assert [len(h) for h, _ in make_cell().forward_in_pieces(x)] == [3, 3, 2]
     wide = minibn.RNN(100, 2, rng=0)                                  # x is wider than anything in the cell
-    monkeypatch.setattr(minibn.layers.base, "PIECE_ELEMENTS", 2 * 6 * 100)
+    monkeypatch.setattr(minibn.layers.layer, "PIECE_ELEMENTS", 2 * 6 * 100)
     assert [len(h) for h, _ in wide.forward_in_pieces(np.zeros((5, 6, 100)))] == [2, 2, 1]

@@ -3,9 +3,9 @@
 from importlib import import_module
 
 from minibn.cells.check import check_declaration
-from minibn.cells.declaration import Cell, Option, Parameter
+from minibn.cells.declaration import Cell, Data, Option, Parameter
 
-__all__ = ["CELLS", "Cell", "Option", "Parameter", "check_declaration"]
+__all__ = ["CELLS", "Cell", "Data", "Option", "Parameter", "check_declaration"]
 
 FILES = ("rnn", "bn_rnn", "bn_rnn_two_term", "lstm", "bn_lstm")
 CELLS = {cell.name: cell for cell in (import_module(f"{__name__}.{file}").CELL for file in FILES)}

@@ -42,7 +42,7 @@ def _faults(cell, when):
     parameters = {name: parameter.shape for name, parameter in cell.parameters.items()
                   if name not in of_the_input and parameter.when in (None, when)}
     given = {"x_term": f"N {cell.input}", **{f"{name}_prev": f"N {width}" for name, width in cell.states.items()},
-             **parameters}
+             **parameters, **{name: row.shape for name, row in cell.data.items()}}
     values = {name: rng.standard_normal(sizes_of(shape, sizes)) for name, shape in given.items()}
     upstream = {f"d{name}": rng.standard_normal(sizes_of(f"N {width}", sizes)) for name, width in cell.states.items()}
     try:

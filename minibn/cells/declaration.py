@@ -2,9 +2,9 @@
 
 Three rules, and no others:
 
-1.  A function gets what its signature names: the input term ``x_term``; the states ``h_prev``, ``c_prev``; parameters
-    and options by their own names; ``mask`` (N,) or None; ``statistics``, term -> Statistics or None. The backward
-    gets ``dh``, ``dc`` and whatever it names of what the forward computed.
+1.  A function gets what its signature names: the input term ``x_term``; the states ``h_prev``, ``c_prev``; parameters,
+    options and per-step data by their own names; ``mask`` (N,) or None; ``statistics``, term -> Statistics or None. The
+    backward gets ``dh``, ``dc`` and whatever it names of what the forward computed.
 2.  It returns ``locals()``: a quantity is a local variable, its gradient is ``d`` and its name.
 3.  A shape is written in letters: "N 4H". N examples, D input features, H hidden units, and the letters of options.
 """
@@ -43,6 +43,15 @@ class Parameter:
 
 
 @dataclass(frozen=True)
+class Data:
+    """An array that the step takes at each time step: a mask, noise. Randomness is data: the caller draws it."""
+
+    shape: str                                      # of one step: "N H"
+    draw: Callable                                  # draw(rng, (T, N, H), options), for training
+    expectation: Callable                           # expectation((N, H), options), for evaluation
+
+
+@dataclass(frozen=True)
 class Option:
     """A setting of a cell: an attribute of the layer, and an argument of the functions that name it."""
 
@@ -75,6 +84,8 @@ class Cell:
     quantities: dict                                # name -> Quantity, in the order of the forward pass
     normalized: dict = field(default_factory=dict)  # term -> width; "x" is the input term
     options: dict = field(default_factory=dict)     # name -> Option
+    data: dict = field(default_factory=dict)        # name -> Data
+    check: str = "complex"                          # of its gradients: "central" where the step has kinks
     kernel: str | None = None                       # in `minibn.kernels.CELLS`
     step_forward: str = "step_forward"
     step_backward: str = "step_backward"

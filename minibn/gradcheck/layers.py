@@ -8,13 +8,13 @@ from minibn.backend import array_module
 from minibn.errors import is_array
 from minibn.gradcheck.arguments import by_hand, make_rng, require_layer
 from minibn.gradcheck.functions import check_function, check_gradient_values
-from minibn.gradcheck.locate import Shapes, parts_that_came
+from minibn.gradcheck.locate import explain_with, parts_that_came
 from minibn.gradcheck.numeric import draw_direction, is_floating
 
 
 def check_gradients(
     cell, x, y=None, *, mask=None, initial_state=None, initial_noise=None, statistics=None, first_step=0,
-    seed=0, **options,
+    data=None, seed=0, **options,
 ):
     """Check every gradient of a layer or a model.
 
@@ -40,12 +40,14 @@ def check_gradients(
     statistics : PopulationStatistics, optional
         By default the minibatch's own.
     first_step : int
+    data : dict, optional
+        What the cell takes at each step; drawn at random when not given.
     seed : int
         Draws parameters, labels, states, the upstream gradient and the directions.
     **options
         ``method``, ``elementwise``, ``tolerance``, ``step`` and ``max_elements`` of
-        `minibn.gradcheck.check_gradient_values`; by default a complex step for every element, up to 2,000
-        elements, and one random direction per tensor beyond.
+        `minibn.gradcheck.check_gradient_values`; by default the method that the cell declares, a complex step where
+        it has no kinks, for every element, up to 2,000 elements, and one random direction per tensor beyond.
 
     Returns
     -------
@@ -73,9 +75,11 @@ def check_gradients(
     rng = make_rng(seed, 2)
     work = _randomised_float64_copy(cell, rng)
     x = _as_float64(x)
-    known = {"mask": mask, "statistics": statistics}
+    layer = getattr(cell, "cell", cell)
+    known = {"mask": mask, "statistics": statistics, "data": _random_data(layer, x, rng) if data is None else data}
     known = {name: value for name, value in known.items() if value is not None}
-    options = {"seed": seed, "title": _title(cell, x, mask, statistics, initial_state), **options}
+    options = {"seed": seed, "title": _title(cell, x, mask, statistics, initial_state),
+               "method": getattr(layer, "check_method", "complex"), **options}
     if hasattr(cell, "loss_and_grads"):
         if initial_state is not None or first_step:
             raise ValueError("initial_state, first_step: expected none for a model, got one; "
@@ -112,7 +116,7 @@ def _check_layer(work, x, initial_state, known, options, label=""):
 
     states = {rows[name]: state for name, state in zip(given, initial_state or (), strict=True)}
     inputs = {"x": x, **{name: work.params[name] for name in learned}, **states}
-    report = check_function(forward, backward, inputs, **{"explain": Shapes(work, x).explain, **options})
+    report = check_function(forward, backward, inputs, **{"explain": explain_with(work, x), **options})
     wrong = [entry.name for entry in report.entries if entry.name in learned and entry.wrong]
     parts = parts_that_came(work, x, wrong, make_rng(options["seed"], 5), initial_state=initial_state, **known)
     return replace(report, entries=tuple(
@@ -151,7 +155,7 @@ def _check_model(work, x, y, known, initial_noise, options):
     inputs = {"x": x, "initial_noise": initial_noise, **work.params}
     gradients = by_hand(lambda: work.loss_and_grads(x, y, initial_noise=initial_noise, **known)[1], inputs,
                         list(work.params))
-    options = {"explain": Shapes(work.cell, x).explain, **options}
+    options = {"explain": explain_with(work.cell, x), **options}
     report = check_gradient_values(loss, inputs, gradients, wrt=list(work.params), **options)
     return _where_to_look(report, "model.cell")
 
@@ -172,6 +176,13 @@ def _randomised_float64_copy(cell, rng):
 def _random_labels(model, x, rng):
     sizes = dict(zip("TN", x.shape, strict=False))
     return array_module(x).asarray(rng.integers(model.classes, size=[sizes[axis] for axis in model.label_axes.split()]))
+
+
+def _random_data(layer, x, rng):
+    """In float64, as training would draw it; None for most cells, which take nothing at each step."""
+    if not getattr(layer, "data_names", ()):
+        return None
+    return {name: _as_float64(values) for name, values in layer.draw_data(rng, *x.shape[:2]).items()}
 
 
 def _as_float64(value):

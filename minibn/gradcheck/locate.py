@@ -18,6 +18,18 @@ LONGEST = 64
 """The parts of longer sequences are not looked at one by one."""
 
 
+def explain_with(layer, x):
+    """The hint on a tensor of a layer, or of a model with it: ``explain(name, analytic, numeric, allowed)``."""
+    leaves = layer.leaves() if hasattr(layer, "leaves") else [("", layer)]
+    shapes = {prefix: Shapes(leaf, x) for prefix, leaf in leaves}
+
+    def explain(name, *found):
+        prefix, dot, own = name.removesuffix(" (per example)").removeprefix("cell.").rpartition(".")
+        return shapes.get(prefix + dot, next(iter(shapes.values()))).explain(own, *found)
+
+    return explain
+
+
 class Shapes:
     """What the axes of a layer's tensors are: the hints on their elements.
 
@@ -44,7 +56,6 @@ class Shapes:
 
     def explain(self, name, analytic, numeric, allowed):
         """The hint on a tensor; as `minibn.gradcheck.diagnose.diagnose` where there is no more to say."""
-        name = name.removesuffix(" (per example)").rpartition(".")[2]
         axes = "NH" if name in self.states and analytic.ndim == 2 else self.axes.get(name, "")
         if len(axes) == analytic.ndim:
             hint = (self._exchanged(axes, analytic, numeric, allowed)
@@ -93,14 +104,14 @@ class Shapes:
         return f"wrong only at {', '.join(places)}: there {diagnose(analytic[part], numeric[part], allowed)}"
 
 
-def parts_that_came(layer, x, names, rng, mask=None, statistics=None, first_step=0, initial_state=None):
+def parts_that_came(layer, x, names, rng, mask=None, statistics=None, first_step=0, initial_state=None, data=None):
     """Which part of the sum a parameter's gradient is: the loss of one step or example, its use at one step.
 
     Parameters
     ----------
     layer : layer
         In float64, with random parameters.
-    x, mask, statistics, first_step, initial_state
+    x, mask, statistics, first_step, initial_state, data
         As for its ``forward``.
     names : list of str
         The parameters with a wrong gradient.
@@ -112,6 +123,7 @@ def parts_that_came(layer, x, names, rng, mask=None, statistics=None, first_step
         Name -> hint, for those whose gradient is such a part.
     """
     settings = {"mask": mask, "statistics": statistics, "first_step": first_step, "initial_state": initial_state}
+    settings |= {} if data is None else {"data": data}
     if not names or len(x) > LONGEST or not isinstance(layer.params[names[0]], np.ndarray):
         return {}
     try:
@@ -133,7 +145,7 @@ def _part_that_came(layer, x, settings, name, rng):
     if not abs(central - losses.sum()) <= 1e-5 * np.abs(losses).max():
         return ""                                   # the complex step cannot be believed here
     uses = np.zeros(0)
-    if name not in layer.state_names and layer.input_statistics == "step":
+    if name not in layer.state_names and getattr(layer, "input_statistics", "") == "step":
         uses = np.array([np.sum(dh * _slope(layer, x, settings, name, direction, t)) for t in range(len(x))])
     return (_part(came, losses.sum(axis=1), "the loss of time step")
             or _part(came, losses.sum(axis=0), "the loss of example")
@@ -170,8 +182,10 @@ def _slope(layer, x, settings, name, direction, at=None, step=1e-30):
     found = []
     for runner, piece in pieces:
         if len(x[piece]):
+            data = {"data": {key: values[piece] for key, values in settings.get("data", {}).items()}}
             h, cache = runner.forward(x[piece], mask=None if mask is None else mask[piece], initial_state=state,
-                                      statistics=settings["statistics"], first_step=first + piece.start)
+                                      statistics=settings["statistics"], first_step=first + piece.start,
+                                      **(data if "data" in settings else {}))
             state = cache.final_state
             found.append(h.imag / step)
     return np.concatenate(found)

@@ -5,13 +5,16 @@ needs: a copy of the layer's parameters, of x, the mask, the states and the stat
 computed is read-only, and the h that is returned beside it is a copy, the caller's to change.
 """
 
+import numpy as np
+
 from minibn import kernels
 from minibn.backend import array_module
+from minibn.cells.declaration import sizes_of
 from minibn.equations import input_term
 from minibn.equations.recurrence import unroll_backward, unroll_forward
-from minibn.errors import check_sizes
 from minibn.layers.caches import InputCache, KernelCache, LayerCache
 from minibn.layers.checks import (
+    check_data,
     check_first_step,
     check_initial_state,
     check_input,
@@ -21,9 +24,6 @@ from minibn.layers.checks import (
 )
 from minibn.layers.declared import DeclaredLayer
 from minibn.statistics import PopulationStatistics, Statistics
-
-PIECE_ELEMENTS = 2 ** 22      # of one (steps, N, G) array in `forward_in_pieces`: 16 MiB in float32, times ten
-PIECE_STEPS = 2 ** 10         # at most: the equations keep some ten kilobytes of small arrays for each, N = 1 or not
 
 
 class RecurrentLayer(DeclaredLayer):
@@ -44,7 +44,7 @@ class RecurrentLayer(DeclaredLayer):
         Those that the cell declares.
     """
 
-    def forward(self, x, mask=None, initial_state=None, statistics=None, first_step=0):
+    def forward(self, x, mask=None, initial_state=None, statistics=None, first_step=0, data=None):
         """Run the recurrence over a minibatch of sequences.
 
         Parameters
@@ -60,6 +60,8 @@ class RecurrentLayer(DeclaredLayer):
             Use these instead of the minibatch's own.
         first_step : int
             The time step of x[0], for a later piece of a long sequence: which rows of `statistics` it uses.
+        data : dict of str to ndarray (T, N, ...), optional
+            What the cell takes at each step: masks, noise (`draw_data`); by default their expectations.
 
         Returns
         -------
@@ -72,14 +74,14 @@ class RecurrentLayer(DeclaredLayer):
             An argument of the wrong type, dtype, rank or size; NumPy and CuPy mixed; a minibatch of one example
             without `statistics`.
         """
-        checked = self._checked(x, mask, initial_state, statistics, first_step)
+        checked = self._checked(x, mask, initial_state, statistics, first_step, data)
         cache = self.map_params(kernels.keep)._run(*(_copied(value) for value in checked))
         cache.make_read_only(self)
         return kernels.keep(cache.h), cache
 
-    def forward_only(self, x, mask=None, initial_state=None, statistics=None, first_step=0):
+    def forward_only(self, x, mask=None, initial_state=None, statistics=None, first_step=0, data=None):
         """As `forward`, where nobody will go backward: nothing is copied, and `backward` refuses the cache."""
-        cache = self._run(*self._checked(x, mask, initial_state, statistics, first_step))
+        cache = self._run(*self._checked(x, mask, initial_state, statistics, first_step, data))
         return cache.h, cache
 
     def backward(self, dh, cache, observe=None, observe_input=None):
@@ -116,8 +118,24 @@ class RecurrentLayer(DeclaredLayer):
         grads = {**grads, **dict(zip(self.state_names, dstate, strict=True))}
         return dx, {name: grads[name] for name in cache.layer.params}
 
-    def _checked(self, x, mask, initial_state, statistics, first_step):
-        """What `_run` takes: x with zeros at padded steps, the mask as bool, the given states and statistics."""
+    def draw_data(self, rng, T, N):
+        """What the cell takes at each step, drawn for training: name -> ndarray (T, N, ...), on the layer's device.
+
+        `rng` is a numpy.random.Generator. Most cells take nothing: the dict is empty.
+        """
+        return {name: self._of_the_layer(row.draw(rng, (T, *shape), self.options))
+                for name, row, shape in self._data_of(N)}
+
+    def _data_of(self, N):
+        """(name, row of the declaration, shape of one step) of what the cell takes at each step."""
+        return [(name, row, sizes_of(row.shape, {"N": N, **self.sizes})) for name, row in self.declaration.data.items()]
+
+    def _of_the_layer(self, values):
+        """An array of the host in the dtype and on the device of the layer."""
+        return array_module(self.reference).asarray(np.asarray(values).astype(self.reference.real.dtype))
+
+    def _checked(self, x, mask, initial_state, statistics, first_step, data):
+        """What `_run` takes: x with zeros at padded steps, the mask as bool, the given states, statistics and data."""
         if self.engine == "kernels":
             kernels.STORE.serve(self)
         check_input(self, x, mask)
@@ -132,47 +150,47 @@ class RecurrentLayer(DeclaredLayer):
         first_step = check_first_step(first_step)
         check_statistics(self, statistics, N)
         given = self._statistics_at(statistics, first_step, T) if self.terms and statistics is not None else None
-        return x, mask, initial_state, given
+        if data is not None:
+            check_data(self, data, T, N)
+        else:                               # at each step the same
+            data = {name: [self._of_the_layer(row.expectation(shape, self.options))] * T
+                    for name, row, shape in self._data_of(N)}
+        return x, mask, initial_state, given, data
 
-    def _run(self, x, mask, initial_state, given):
+    def _run(self, x, mask, initial_state, given, data):
         """The forward pass on checked arguments: everything that it computed."""
         state = initial_state
         if state is None:
             learned = [self.params[name] for name in self.state_names]
             state = tuple(array_module(x).broadcast_to(value, (x.shape[1], *value.shape)) for value in learned)
-        run = self._kernels_forward if self.engine == "kernels" else self._equations_forward
-        cache = run(x, state, mask, given)
+        if self.engine == "kernels":
+            call = kernels.Call(x, state, self.params, mask, given, self.eps, self.input_statistics)
+            cache = KernelCache(self, call, kernels.forward(self.kernel, call))
+        else:
+            inputs = self._input_forward(x, mask, given and given.get("x"))
+            recurrent = given and {term: values for term, values in given.items() if term != "x"}
+            cache = LayerCache(self, inputs, self._recur_forward(inputs.x_term, state, mask, recurrent, data))
         cache.learned_state = initial_state is None
         return cache
-
-    def _equations_forward(self, x, state, mask, given):
-        inputs = self._input_forward(x, mask, given and given.get("x"))
-        recurrent = given and {term: values for term, values in given.items() if term != "x"}
-        return LayerCache(self, inputs, self._recur_forward(inputs.x_term, state, mask, recurrent))
 
     def _equations_backward(self, dh, cache, observe, observe_input):
         dx_term, dstate, grads = self._recur_backward(dh, cache.sequence, observe)
         dx, input_grads = self._input_backward(dx_term, cache.inputs, observe_input)
         return dx, dstate, {**grads, **input_grads}
 
-    def _recur_forward(self, x_term, state, mask, given):
+    def _recur_forward(self, x_term, state, mask, given, data):
         """The recurrence; `given` are statistics (T, 1, G) of each term but the input's, or None."""
         T, terms = len(x_term), [term for term in self.terms if term != "x"]
         statistics = [{term: given and Statistics(*(values[t] for values in given[term])) for term in terms}
                       for t in range(T)]
-        per_step = {"x_term": x_term, "mask": [None] * T if mask is None else mask, "statistics": statistics}
-        options = {name: getattr(self, name) for name, option in self.declaration.options.items() if option.kept}
+        per_step = {"x_term": x_term, "mask": [None] * T if mask is None else mask, "statistics": statistics, **data}
         return unroll_forward(self.find("step_forward"), dict(zip(self.declaration.states, state, strict=True)),
-                              per_step, {**options, **self.params}, mask)
+                              per_step, {**self.options, **self.params}, mask)
 
     def _recur_backward(self, dh, sequence, observe):
         others = ("W_x", "gamma_x", *self.state_names) if "x" in self.terms else ("W_x", *self.state_names)
         parameters = [name for name in self.params if name not in others]
         return unroll_backward(self.find("step_backward"), dh, sequence, parameters, observe)
-
-    def _kernels_forward(self, x, state, mask, given):
-        call = kernels.Call(x, state, self.params, mask, given, self.eps, self.input_statistics)
-        return KernelCache(self, call, kernels.forward(self.kernel, call))
 
     def _input_forward(self, x, mask, given):
         p = self.params
@@ -194,41 +212,6 @@ class RecurrentLayer(DeclaredLayer):
         dx, dW_x = input_term.project_backward(dx_linear, inputs.x, self.params["W_x"])
         return dx, {**grads, "W_x": dW_x}
 
-    def batch_statistics(self, x, mask=None, initial_state=None):
-        """The batch statistics of every normalized term: term -> Statistics of arrays (T, G).
-
-        Streams over time, so that large batches fit in memory. A step without a live example has no
-        statistics: its rows are meaningless.
-        """
-        pieces = [cache.statistics(self.terms)
-                  for _, cache in self.forward_in_pieces(x, mask=mask, initial_state=initial_state)]
-        xp = array_module(x)
-        return {term: Statistics(*(xp.concatenate(values) for values in
-                                   zip(*(piece[term] for piece in pieces), strict=True)))
-                for term in self.terms}
-
-    def forward_in_pieces(self, x, mask=None, initial_state=None, statistics=None, piece_steps=None):
-        """Run `forward_only` on consecutive pieces of a sequence and yield each (h, cache): bounded memory.
-
-        The states are those of one long forward pass, since a step's statistics are its own. A piece has
-        `piece_steps` steps, by default as many as fit in a few dozen MiB. Where the input is normalized per
-        sequence and the statistics are the batch's, there is only one piece: the whole.
-        """
-        check_input(self, x, mask)
-        T, N = x.shape[:2]
-        if piece_steps is None:
-            widest = max(self.width(self.declaration.input), self.input_size)
-            piece_steps = min(PIECE_STEPS, max(1, PIECE_ELEMENTS // (N * widest)))
-        check_sizes(piece_steps=piece_steps)
-        if self.input_statistics == "sequence" and statistics is None:
-            piece_steps = T
-        for start in range(0, T, piece_steps):
-            piece = slice(start, start + piece_steps)
-            of_piece = x[piece], None if mask is None else mask[piece]
-            h, cache = self.forward_only(*of_piece, initial_state, statistics, start)
-            yield h, cache
-            initial_state = cache.final_state
-
     def _statistics_at(self, statistics, first_step, T):
         """The rows of the given statistics for T steps: term -> Statistics (T, 1, G); "x" per sequence: (1, G)."""
         given = PopulationStatistics(statistics).at_steps(first_step, T, self.dtype.type(0).real.dtype)
@@ -236,6 +219,24 @@ class RecurrentLayer(DeclaredLayer):
             given["x"] = Statistics(*(values[0] for values in given["x"]))
         return given
 
+    def _add_noise(self, noise):
+        first, *others = (self.params[name] for name in self.state_names)
+        return (first + noise, *(array_module(noise).broadcast_to(value, (len(noise), *value.shape))
+                                 for value in others))
+
+    @property
+    def noise_size(self):
+        """The width of h0."""
+        return self.output_size
+
+    @property
+    def widest(self):
+        """The width of the largest array of a step."""
+        return max(self.width(self.declaration.input), self.input_size)
+
+    def needs_whole(self, statistics):
+        """Whether a sequence cannot be run in pieces: its input term has statistics of the whole of it."""
+        return self.input_statistics == "sequence" and statistics is None
 
 
 def _copied(value):
@@ -244,6 +245,8 @@ def _copied(value):
         return None
     if isinstance(value, dict):
         return {name: _copied(item) for name, item in value.items()}
+    if isinstance(value, list):
+        return [kernels.keep(value[0])] * len(value)        # the same at each step
     if isinstance(value, tuple):
         items = [_copied(item) for item in value]
         return value._make(items) if hasattr(value, "_make") else tuple(items)

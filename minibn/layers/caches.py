@@ -74,6 +74,21 @@ class LayerCache:
         """The carried state after the last step: (h_T,) or (h_T, c_T)."""
         return self.sequence.final_state
 
+    @property
+    def last_output(self):
+        """The output after the last live step of each example, (N, H)."""
+        return self.h[-1]
+
+    def last_output_backward(self, d):
+        """The gradient dh (T, N, H) from that of `last_output`."""
+        dh = array_module(d).zeros((*self.x.shape[:2], d.shape[1]), dtype=d.dtype)           # (T, N, H)
+        dh[-1] = d
+        return dh
+
+    def leaves(self):
+        """The caches of single recurrences in it, with what their names begin with: this one."""
+        yield "", self
+
     def statistics(self, terms):
         """The statistics that each of the `terms` was normalized with: term -> Statistics of arrays (T, G)."""
         return {term: Statistics(*(getattr(self, f"{term}_{field}")[:, 0] for field in Statistics._fields))
@@ -151,7 +166,7 @@ class KernelCache(LayerCache):
             one = slice(t, t + 1)
             at_t = given and {term: Statistics(*(value[one] for value in values))
                               for term, values in given.items() if term != "x"}
-            steps += self.layer._recur_forward(x_term[one], state, None if mask is None else mask[one], at_t).steps
+            steps += self.layer._recur_forward(x_term[one], state, None if mask is None else mask[one], at_t, {}).steps
             state = tuple(carried[t] for carried in self._states)
             states.append(state)
         if self.made_by is not None:

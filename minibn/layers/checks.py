@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from minibn.cells.declaration import sizes_of
 from minibn.errors import (
     check_array,
     check_below,
@@ -41,10 +42,10 @@ def check_input(layer, x, mask):
     else:
         check_array("x", x, "T N D", D=layer.input_size)
         check_same_dtype(layer.dtype, x=x)
-    check_same_backend(layer.params["W_x"], x=x)
+    check_same_backend(layer.reference, x=x)
     if mask is not None:
         check_array("mask", mask, "T N", kinds="biuf", T=x.shape[0], N=x.shape[1])
-        check_same_backend(layer.params["W_x"], mask=mask)
+        check_same_backend(layer.reference, mask=mask)
 
 
 def check_rows(layer, x):
@@ -53,15 +54,20 @@ def check_rows(layer, x):
         check_below("x", x, layer.input_size)
 
 
+def check_states(layer, states):
+    """A tuple with one entry for each state of the layer."""
+    names = layer.state_names
+    if not isinstance(states, tuple | list) or len(states) != len(names):
+        raise ValueError(f"initial_state: expected a tuple ({', '.join(names)},) of arrays (N, H), "
+                         f"got {_describe(states)}; pass one array for each state")
+
+
 def check_initial_state(layer, states, N):
     """One array (N, H), or of the width that the cell declares, for each state of the layer."""
-    H, names = layer.hidden_size, layer.state_names
-    if not isinstance(states, tuple | list) or len(states) != len(names):
-        raise ValueError(f"initial_state: expected a tuple ({', '.join(names)},) of arrays (N={N}, H={H}), "
-                         f"got {_describe(states)}; pass one array for each state")
-    for name, state, width in zip(names, states, layer.declaration.states.values(), strict=True):
+    check_states(layer, states)
+    for name, state, width in zip(layer.state_names, states, layer.declaration.states.values(), strict=True):
         check_array(f"initial_state {name}", state, f"N {width}", **{"N": N, width: layer.width(width)})
-        check_same_backend(layer.params["W_x"], **{f"initial_state {name}": state})
+        check_same_backend(layer.reference, **{f"initial_state {name}": state})
         check_same_dtype(layer.dtype, **{f"initial_state {name}": state})
 
 
@@ -72,14 +78,33 @@ def check_statistics(layer, statistics, N):
             raise ValueError("x: batch statistics need N >= 2 examples, got N=1, whose normalized values are all "
                              "zero; pass statistics= (minibn.estimate_population_statistics) or a larger batch")
         return
-    if not isinstance(statistics, Mapping):
-        raise TypeError(f"statistics: expected PopulationStatistics, got {type(statistics).__name__}; "
-                        f"estimate them with minibn.estimate_population_statistics")
-    if layer.terms and set(statistics) != set(layer.terms):
-        raise ValueError(f"statistics: expected the terms {sorted(layer.terms)}, got {sorted(statistics)}; "
-                         f"estimate them with this model")
+    check_names("statistics", statistics, layer.terms)
     for term in layer.terms:
         _check_term(layer, term, statistics[term])
+
+
+MAPPINGS = {"statistics": ("PopulationStatistics", "terms", "estimate them with this model"),
+            "data": ("a dict of arrays", "names", "draw it with layer.draw_data")}
+
+
+def check_names(argument, mapping, names):
+    """Given statistics or per-step data: something for each of the names. A layer without terms takes no notice."""
+    kind, words, remedy = MAPPINGS[argument]
+    if not isinstance(mapping, Mapping):
+        raise TypeError(f"{argument}: expected {kind}, got {type(mapping).__name__}; {remedy}")
+    if set(mapping) != set(names) and (names or argument == "data"):
+        raise ValueError(f"{argument}: expected the {words} {sorted(names)}, got {sorted(mapping)}; {remedy}")
+
+
+def check_data(layer, data, T, N):
+    """What the cell takes at each step: all that it declares, of real numbers of the layer's precision."""
+    check_names("data", data, layer.data_names)
+    for name, values in data.items():
+        axes = ["T", *layer.declaration.data[name].shape.split()]
+        sizes = {axis: sizes_of(axis, {"T": T, "N": N, **layer.sizes})[0] for axis in axes}
+        check_array(f"data {name}", values, " ".join(axes), **sizes)
+        check_same_backend(layer.reference, **{f"data {name}": values})
+        check_same_dtype(layer.reference.real.dtype, **{f"data {name}": values})
 
 
 def check_first_step(first_step):
@@ -94,7 +119,7 @@ def _check_term(layer, term, statistics):
                          f"{_describe(statistics)}; pass minibn.Statistics(mean, variance)")
     for field, values in zip(Statistics._fields, statistics, strict=True):
         check_array(f"statistics {term}.{field}", values, "T_max G", G=G)
-        check_same_backend(layer.params["W_x"], **{f"statistics {term}.{field}": values})
+        check_same_backend(layer.reference, **{f"statistics {term}.{field}": values})
     lengths = [len(values) for values in statistics]
     expected = 1 if term == "x" and layer.input_statistics == "sequence" else lengths[0]
     if lengths != [expected, expected]:
@@ -112,7 +137,7 @@ def check_upstream(layer, dh, cache):
                         f"pass what this layer's forward returned")
     T, N = cache.x.shape[:2]
     check_array("dh", dh, "T N H", T=T, N=N, H=layer.output_size)
-    check_same_backend(layer.params["W_x"], dh=dh)
+    check_same_backend(layer.reference, dh=dh)
     check_same_dtype(cache.layer.dtype, dh=dh)
 
 

@@ -8,6 +8,7 @@ from minibn.cells.declaration import sizes_of
 from minibn.equations import input_term
 from minibn.errors import check_choice, check_sizes
 from minibn.layers.checks import check_dtype
+from minibn.layers.layer import Layer
 
 ENGINES = ("equations", "kernels")
 
@@ -22,7 +23,7 @@ class _Declared:
         return self.read((owner if layer is None else layer).declaration)
 
 
-class DeclaredLayer:
+class DeclaredLayer(Layer):
     """A cell with parameters."""
 
     declaration = None              # of a class for one cell, such as `minibn.LSTM`
@@ -81,6 +82,16 @@ class DeclaredLayer:
         return tuple(declaration.normalized)
 
     @_Declared
+    def data_names(declaration):
+        """What the cell takes at each step: masks, noise."""
+        return tuple(declaration.data)
+
+    @_Declared
+    def check_method(declaration):
+        """How its gradients are checked: by the complex step, or by central differences where there are kinks."""
+        return declaration.check
+
+    @_Declared
     def quantities(declaration):
         """Of one step, in the order of the forward pass; those of a normalized input term first."""
         if "x" not in declaration.normalized:
@@ -111,15 +122,19 @@ class DeclaredLayer:
         return sizes_of(letters, self.sizes)[0]
 
     @property
-    def dtype(self):
-        """The dtype of the parameters, which x must have too."""
-        return self.params["W_x"].dtype
+    def options(self):
+        """The options that the functions may name: name -> value."""
+        return {name: getattr(self, name) for name, option in self.declaration.options.items() if option.kept}
 
     def map_params(self, function):
         """A copy of the layer with `function` applied to every parameter."""
         other = copy.copy(self)
         other.params = {name: function(value) for name, value in self.params.items()}
         return other
+
+    def leaves(self):
+        """The single recurrences in it, with what the names of their parameters begin with: itself."""
+        yield "", self
 
     def term_size(self, term):
         """G, the number of features of a normalized term."""

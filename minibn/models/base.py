@@ -8,10 +8,10 @@ import numpy as np
 from minibn.backend import array_module
 from minibn.equations.affine import affine_backward, affine_forward
 from minibn.equations.losses import log_softmax, softmax_cross_entropy_backward, softmax_cross_entropy_forward
-from minibn.errors import check_array, check_below, check_same_backend, check_same_dtype
+from minibn.errors import check_array, check_below, check_same_backend
 from minibn.initializers import orthogonal
 from minibn.layers.checks import check_input
-from minibn.models.params import NestedParams
+from minibn.layers.params import NestedParams
 
 
 class RecurrentModel(ABC):
@@ -42,7 +42,7 @@ class RecurrentModel(ABC):
             raise TypeError(f"cell: expected a layer, for example a minibn.BNLSTM, got {type(cell).__name__}; make one")
         self.cell, self.classes = cell, int(classes)
         rng = np.random.default_rng(rng)
-        xp = array_module(cell.params["W_x"])
+        xp = array_module(cell.reference)
         W_y = orthogonal(rng, cell.output_size, self.classes).astype(cell.dtype)
         self._own = {"W_y": xp.asarray(W_y), "b_y": xp.zeros(self.classes, dtype=cell.dtype)}
 
@@ -70,13 +70,13 @@ class RecurrentModel(ABC):
         other._own = {name: function(value) for name, value in self._own.items()}
         return other
 
-    def loss(self, x, y, mask=None, statistics=None, initial_noise=None):
+    def loss(self, x, y, mask=None, statistics=None, initial_noise=None, data=None):
         """Mean cross-entropy in nats, a 0-d array; parameters as in `loss_and_grads`. Keeps no cache."""
         self._check_batch(x, y, mask)
-        logits = self.logits(x, mask, statistics, initial_noise)
+        logits = self.logits(x, mask, statistics, initial_noise, data)
         return softmax_cross_entropy_forward(logits, y, self._live(mask))[0]
 
-    def loss_and_grads(self, x, y, mask=None, statistics=None, initial_noise=None):
+    def loss_and_grads(self, x, y, mask=None, statistics=None, initial_noise=None, data=None):
         """Mean cross-entropy over the live predictions, and its gradient with respect to every parameter.
 
         Parameters
@@ -88,7 +88,9 @@ class RecurrentModel(ABC):
         statistics : PopulationStatistics, optional
             Instead of the minibatch's own.
         initial_noise : ndarray of shape (N, H), optional
-            Added to h0, for each example; drawn by the caller.
+            Added to h0, for each example; drawn by the caller. H is the cell's `noise_size`.
+        data : dict of str to ndarray (T, N, ...), optional
+            What the cell takes at each step, drawn by the caller (`cell.draw_data`); by default their expectations.
 
         Returns
         -------
@@ -98,26 +100,26 @@ class RecurrentModel(ABC):
         """
         self._check_batch(x, y, mask)
         cell = self.cell
-        state = self._noisy_state(x, initial_noise)
-        h, cache = cell.forward(x, mask=mask, initial_state=state, statistics=statistics)
-        [(_, states)] = self._read_forward([h])                                              # (N, H) or (T, N, H)
+        state = cell.noisy_state(x, initial_noise)
+        h, cache = cell.forward(x, mask=mask, initial_state=state, statistics=statistics, data=data)
+        [(_, states)] = self._read_forward([(h, cache)])                                     # (N, H) or (T, N, H)
         logits = affine_forward(states, self._own["W_y"], self._own["b_y"])                  # (N, K) or (T, N, K)
         loss, loss_cache = softmax_cross_entropy_forward(logits, y, self._live(mask))
         dlogits = softmax_cross_entropy_backward(loss_cache)
         dstates, dW_y, db_y = affine_backward(dlogits, states, self._own["W_y"])
-        dh = self._read_backward(dstates, h)                                                 # (T, N, H)
+        dh = self._read_backward(dstates, cache)                                             # (T, N, H)
         _, grads = cell.backward(dh, cache)
         if state is not None:
             for name in cell.state_names:                             # the learned state was broadcast, plus noise
                 grads[name] = grads[name].sum(axis=0)                 # (H,)
         return loss, {**{f"cell.{name}": value for name, value in grads.items()}, "W_y": dW_y, "b_y": db_y}
 
-    def totals(self, x, y, mask=None, statistics=None, initial_noise=None, piece_steps=None, observe=None):
+    def totals(self, x, y, mask=None, statistics=None, initial_noise=None, piece_steps=None, observe=None, data=None):
         """The sums over live predictions of cross-entropy, in nats, and of right answers: memory does not grow with T.
 
         Parameters
         ----------
-        x, y, mask, statistics, initial_noise
+        x, y, mask, statistics, initial_noise, data
             As in `loss_and_grads`.
         piece_steps : int, optional
             Time steps to run at once, as in the cell's `forward_in_pieces`; it changes no result, only the memory.
@@ -132,70 +134,57 @@ class RecurrentModel(ABC):
         self._check_batch(x, y, mask)
         xp, live = array_module(x), self._live(mask)
         loss, correct = xp.zeros((), dtype="float64"), xp.zeros((), dtype="float64")
-        for place, logits in self._logits_in_pieces(x, mask, statistics, initial_noise, piece_steps, observe):
+        for place, logits in self._logits_in_pieces(x, mask, statistics, initial_noise, data, piece_steps,
+                                                      observe):
             log_p_y, right = score_predictions(logits, y[place], None if live is None else live[place])
             loss -= log_p_y.sum()
             correct += right.sum()
         return loss, correct
 
-    def logits(self, x, mask=None, statistics=None, initial_noise=None):
+    def logits(self, x, mask=None, statistics=None, initial_noise=None, data=None):
         """W_y h + b_y, (N, K) for a classifier and (T, N, K) for a language model; keeps no cache."""
-        pieces = self._logits_in_pieces(x, mask, statistics, initial_noise)
+        pieces = self._logits_in_pieces(x, mask, statistics, initial_noise, data)
         return array_module(x).concatenate([logits for _, logits in pieces])
 
-    def predict(self, x, mask=None, statistics=None, initial_noise=None):
+    def predict(self, x, mask=None, statistics=None, initial_noise=None, data=None):
         """Probabilities of the shape of `logits`; their argmax is the label."""
-        return array_module(x).exp(log_softmax(self.logits(x, mask, statistics, initial_noise)))
+        return array_module(x).exp(log_softmax(self.logits(x, mask, statistics, initial_noise, data)))
 
-    def batch_statistics(self, x, mask=None, initial_noise=None):
+    def batch_statistics(self, x, mask=None, initial_noise=None, data=None):
         """The batch statistics of every normalized term: term -> Statistics of arrays (T, G)."""
-        return self.cell.batch_statistics(x, mask, self._noisy_state(x, initial_noise))
+        return self.cell.batch_statistics(x, mask, self.cell.noisy_state(x, initial_noise), data)
 
-    def _logits_in_pieces(self, x, mask, statistics, initial_noise, piece_steps=None, observe=None):
+    def _logits_in_pieces(self, x, mask, statistics, initial_noise, data=None, piece_steps=None, observe=None):
         """Yield (place of their labels in y, logits), in pieces over time."""
-        state = self._noisy_state(x, initial_noise)
+        state = self.cell.noisy_state(x, initial_noise)
 
-        def hidden_states():
-            for h, _ in self.cell.forward_in_pieces(x, mask, state, statistics, piece_steps):
-                yield h                                                                      # (steps, N, H)
+        def pieces():
+            for h, cache in self.cell.forward_in_pieces(x, mask, state, statistics, piece_steps, data):
+                yield h, cache
                 if observe is not None:
                     observe(len(h))
 
-        for place, states in self._read_forward(hidden_states()):
+        for place, states in self._read_forward(pieces()):
             yield place, affine_forward(states, self._own["W_y"], self._own["b_y"])
 
     @abstractmethod
     def _read_forward(self, pieces):
-        """Of h in consecutive pieces (steps, N, H), yield (place of their labels in y, states for the softmax)."""
+        """Of (h, cache) of consecutive pieces, yield (place of their labels in y, states for the softmax)."""
 
     @abstractmethod
-    def _read_backward(self, dstates, h):
-        """The gradient dh (T, N, H) from that of the states that were read from one piece, all of h."""
+    def _read_backward(self, dstates, cache):
+        """The gradient dh (T, N, H) from that of the states that were read from one piece, the whole."""
 
     @abstractmethod
     def _live(self, mask):
         """Which of y are predictions that count, of the shape of y; None where all are."""
-
-    def _noisy_state(self, x, noise):
-        """The learned state of every example with `noise` (N, H) on h0; None, the learned state itself, without."""
-        if noise is None:
-            return None
-        cell = self.cell
-        check_input(cell, x, None)
-        N, H = x.shape[1], cell.output_size
-        check_array("initial_noise", noise, "N H", N=N, H=H)
-        check_same_backend(cell.params["W_x"], initial_noise=noise)
-        check_same_dtype(cell.dtype, initial_noise=noise)
-        h_0 = cell.params["h0"] + noise                                                      # (N, H)
-        others = (cell.params[name] for name in cell.state_names[1:])
-        return (h_0, *(array_module(noise).broadcast_to(value, (N, *value.shape)) for value in others))
 
     def _check_batch(self, x, y, mask):
         check_input(self.cell, x, mask)
         T, N = x.shape[:2]
         sizes = {"T": T, "N": N}
         check_array("y", y, self.label_axes, kinds="iu", **{axis: sizes[axis] for axis in self.label_axes.split()})
-        check_same_backend(self.cell.params["W_x"], y=y)
+        check_same_backend(self.cell.reference, y=y)
         live = self._live(mask)
         check_below("y", y if live is None else array_module(y).where(live != 0, y, 0), self.classes)
 

@@ -1,5 +1,6 @@
 """A language model: a recurrent cell, and a softmax over the next symbol at every step."""
 
+from collections import deque
 from numbers import Real
 
 import numpy as np
@@ -42,6 +43,9 @@ class LanguageModel(RecurrentModel):
 
     def __init__(self, cell, vocabulary, *, rng=None):
         K = _count_symbols(vocabulary)
+        if getattr(cell, "sees_ahead", False):
+            raise ValueError(f"cell: expected one that reads forward, got {cell!r}, which sees the next symbol; "
+                             f"make the model with the forward reader alone")
         if getattr(cell, "input_size", K) != K:
             raise ValueError(f"cell: expected an input_size of K={K}, the symbols of the vocabulary, "
                              f"got {cell.input_size}; make the cell with input_size={K}")
@@ -73,25 +77,23 @@ class LanguageModel(RecurrentModel):
         check_temperature(temperature)
         xp = array_module(self._own["W_y"])
         x = xp.asarray(prompt)[:, None]                                                      # (T, N = 1)
-        for _, cache in self.cell.forward_in_pieces(x, statistics=statistics):
-            state = cache.final_state                                                        # (h,) or (h, c), (1, H)
+        [(_, cache)] = deque(self.cell.forward_in_pieces(x, statistics=statistics), maxlen=1)        # the last piece
         symbols = []
         for t, uniform in enumerate(np.random.default_rng(rng).random(length), start=len(prompt)):
-            logits = affine_forward(state[0][0], self._own["W_y"], self._own["b_y"])         # (K,)
+            logits = affine_forward(cache.last_output[0], self._own["W_y"], self._own["b_y"])        # (K,)
             symbols.append(draw_symbol(to_host(logits), temperature, uniform))
             if len(symbols) < length:
                 x = xp.asarray([[symbols[-1]]])                                              # (1, 1)
-                _, cache = self.cell.forward_only(x, None, state, statistics, t)
-                state = cache.final_state
+                _, cache = self.cell.forward_only(x, None, cache.final_state, statistics, t)
         return np.array(symbols)
 
     def _read_forward(self, pieces):
         t = 0
-        for h in pieces:                                              # (steps, N, H)
+        for h, _ in pieces:                                           # (steps, N, H)
             yield slice(t, t + len(h)), h
             t += len(h)
 
-    def _read_backward(self, dstates, h):
+    def _read_backward(self, dstates, cache):
         return dstates                                                # (T, N, H)
 
     def _live(self, mask):

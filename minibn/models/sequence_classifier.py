@@ -2,12 +2,14 @@
 
 import numpy as np
 
-from minibn.backend import array_module
 from minibn.models.base import RecurrentModel
 
 
 class SequenceClassifier(RecurrentModel):
-    """softmax(W_y h_T + b_y) on the last carried state of a cell (Section 5.1 of the paper).
+    """softmax(W_y h_T + b_y) on the last output of a cell (Section 5.1 of the paper).
+
+    Of a `minibn.Bidirectional` that is the last output of both readers: the one after the last step, and the one
+    after the first.
 
     Parameters
     ----------
@@ -32,14 +34,12 @@ class SequenceClassifier(RecurrentModel):
         super().__init__(cell, classes, rng=rng)
 
     def _read_forward(self, pieces):
-        for h in pieces:                                              # of the earlier pieces nothing is kept
-            h_T = h[-1]                                               # (N, H)
-        yield ..., h_T
+        for _, cache in pieces:                                       # of the earlier pieces nothing is kept
+            last = cache.last_output                                  # (N, H)
+        yield ..., last
 
-    def _read_backward(self, dstates, h):
-        dh = array_module(h).zeros_like(h)                            # (T, N, H)
-        dh[-1] = dstates
-        return dh
+    def _read_backward(self, dstates, cache):
+        return cache.last_output_backward(dstates)                    # (T, N, H)
 
     def _live(self, mask):
         return None                                                   # one prediction for each example

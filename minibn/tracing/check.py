@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from minibn.gradcheck import check_gradient_values
-from minibn.tracing.record import arrays
+from minibn.tracing.record import arrays, table
 from minibn.tracing.replay import Replay
 from minibn.tracing.report import TraceReport
 
@@ -19,13 +19,14 @@ class Place(NamedTuple):
     visit: int
     value: np.ndarray
     gradient: np.ndarray
+    eps: float
 
 
 def check_trace(trace, names=None, **options):
     """The report of `minibn.tracing.Trace.check`, for a trace in float64 on the host."""
-    cell, x = trace.cell, trace.cache.inputs.x
+    cell, x = trace.cell, trace.cache.x
     given = {} if trace.initial_state is None else dict(zip(cell.state_names, trace.initial_state, strict=True))
-    settings = {"mask": trace.mask, "statistics": trace.statistics}
+    settings = {"mask": trace.mask, "statistics": trace.statistics, "data": trace.data}
     replay = Replay(cell)
     if replay.without_source:
         raise ValueError(f"forward: expected functions whose source can be read, got "
@@ -37,11 +38,11 @@ def check_trace(trace, names=None, **options):
         places = {key: place for key, place in places.items() if key[0] in names}
         gradients = {name: gradient for name, gradient in gradients.items() if name in names}
     labels = {f"{name}[{t}]": place for (name, t), place in places.items()}
-    units = {label: _unit(label, place, cell) for label, place in labels.items()}
+    units = {label: _unit(label, place) for label, place in labels.items()}
 
     def function(**values):
         nudges = {place.visit: values[label] * units[label] - place.value for label, place in labels.items()}
-        replay.layer.params = {name: cell.params[name] if name in given else values[name] for name in cell.params}
+        replay.layer.params.update({name: values[name] for name in cell.params if name not in given})
         start = tuple(values[name] for name in given) or None
         with np.errstate(invalid="ignore"):             # a central step that is too long: the report says NaN
             return replay.forward(nudges, values["x"], initial_state=start, **settings)[0]
@@ -49,16 +50,16 @@ def check_trace(trace, names=None, **options):
     inputs.update({label: place.value / units[label] for label, place in labels.items()})
     gradients.update({label: place.gradient * units[label] for label, place in labels.items()})
     report = check_gradient_values(function, inputs, gradients, upstream=(trace.dh,), wrt=list(gradients),
-                                   **{"title": trace.title, **options})
+                                   **{"title": trace.title, "method": cell.check_method, **options})
     entries = tuple(replace(entry, analytic=entry.analytic / units.get(entry.name, 1),
                             numeric=entry.numeric / units.get(entry.name, 1)) for entry in report.entries)
     return TraceReport(**{**vars(report), "entries": entries}, T=len(trace),
                        quantities=tuple(dict.fromkeys(name for name, _ in places)))
 
 
-def _unit(label, place, cell):
+def _unit(label, place):
     """What a step is measured in: a variance near zero must not become negative by a central difference."""
-    return float(place.value.min()) + cell.eps if "_variance" in label else 1.0
+    return float(place.value.min()) + place.eps if "_variance" in label else 1.0
 
 
 def _find_places(trace, cache, visits):
@@ -66,19 +67,21 @@ def _find_places(trace, cache, visits):
     numbers = defaultdict(list)
     for number, (_, array) in enumerate(visits):
         numbers[id(array)].append(number)
-    held = {name: arrays(name, cache) for name in trace.quantities if name != "x"}
-    starts = [next(iter(numbers[id(step.x_term)]), 0) for step in cache.sequence.steps]     # each begins with x_term
     places = {}
-    for name, of_steps in held.items():
-        for t, array in enumerate(of_steps):
-            start = 0 if name.startswith("x_") else starts[t]
-            visited = numbers[id(array)][bisect_left(numbers[id(array)], start):]
-            if sum(t < len(others) and others[t] is array for others in held.values()) > 1:
-                # Two quantities are one array (c_term = c): each is moved where it gets its own name.
-                visited = [number for number in visited if visits[number][0] == name] or visited
-            if not visited:
-                raise ValueError(
-                    f"{name}: expected a line of the forward pass (engine={trace.cell.engine!r}) that assigns it, got "
-                    f"none; give it a variable of its own there, and use engine='equations'")
-            places[name, t] = Place(visited[0], array, trace[name].gradient.reshape(-1, *array.shape)[t])
+    for prefix, leaf in cache.leaves():
+        held = {name: arrays(name, leaf) for name in table(leaf)}
+        starts = [next(iter(numbers[id(step.x_term)]), 0) for step in leaf.sequence.steps]  # each begins with x_term
+        for name, of_steps in held.items():
+            for t, array in enumerate(of_steps):
+                start = 0 if name.startswith("x_") else starts[t]
+                visited = numbers[id(array)][bisect_left(numbers[id(array)], start):]
+                if sum(t < len(others) and others[t] is array for others in held.values()) > 1:
+                    # Two quantities are one array (c_term = c): each is moved where it gets its own name.
+                    visited = [number for number in visited if visits[number][0] == name] or visited
+                if not visited:
+                    raise ValueError(
+                        f"{prefix}{name}: expected a line of the forward pass (engine={leaf.layer.engine!r}) that "
+                        f"assigns it, got none; give it a variable of its own there, and use engine='equations'")
+                gradient = trace[prefix + name].gradient.reshape(-1, *array.shape)[t]
+                places[prefix + name, t] = Place(visited[0], array, gradient, leaf.layer.eps)
     return places

@@ -57,12 +57,11 @@ def _head(step):
 
 
 def _row(step, quantity):
-    gates = step.gates_of(quantity)
-    gradient = "none: integers" if quantity.gradient is None else heat_map(quantity.gradient, step.live, gates)
+    gradient = "none: integers" if quantity.gradient is None else heat_map(quantity.gradient, step.live, quantity.gates)
     return (f"<tr><td>${escape(quantity.latex)}$<td><code>{escape(quantity.name)}</code>"
             f"<td>{f'({escape(quantity.equation)})' if quantity.equation else ''}"
             f"<td>{escape(' × '.join(map(str, quantity.shape)))}"
-            f"<td style=text-align:left>{heat_map(quantity.value, step.live, gates)}"
+            f"<td style=text-align:left>{heat_map(quantity.value, step.live, quantity.gates)}"
             f"<td style=text-align:left>{gradient}")
 
 

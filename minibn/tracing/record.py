@@ -1,5 +1,6 @@
 """One pass forward and one back, and every quantity of the equations on the way, with its gradient."""
 
+from collections import defaultdict
 from typing import NamedTuple
 
 import numpy as np
@@ -20,6 +21,7 @@ class Traced(NamedTuple):
     axes: str           # of one time step: N examples, D features, H units, 4H for four gates, 1 for a statistic
     value: np.ndarray
     gradient: np.ndarray | None     # None for integer input
+    gates: str = ""     # the letters of the blocks that stand side by side in it; none in most
 
     @property
     def shape(self):
@@ -27,41 +29,58 @@ class Traced(NamedTuple):
         return self.value.shape
 
 
-def record(cell, x, dh, mask=None, initial_state=None, statistics=None):
+def record(cell, x, dh, **settings):
     """Run the layer's own forward and backward.
 
     Returns
     -------
     quantities : dict
-        Name -> Traced, stacked over time, in the order of the forward pass, on the host.
+        Name -> Traced, stacked over time, in the order of the forward pass, on the host. Those of a layer in a
+        layer have its name in front, ``1.forward.f_tilde``.
     cache : LayerCache
     dx, grads
         What backward returned.
     """
-    _, cache = cell.forward(x, mask=mask, initial_state=initial_state, statistics=statistics)
-    steps, inputs = {}, {}
-    dx, grads = cell.backward(dh, cache, observe=lambda t, *seen: steps.update({t: seen}),
-                              observe_input=lambda t, gradients: inputs.update({t: gradients}))
-    quantities = {}
-    for name, row in table(cell, cache).items():
-        value = cache.inputs.x if name == "x" else _stack(arrays(name, cache))
-        gradient = dx if name == "x" else _stack(gradients(name, steps, inputs, cache))
-        if name in ("x_linear", "x_hat"):       # per sequence they are one array for all steps and examples
-            value, gradient = (array.reshape(cache.inputs.x_linear.shape) for array in (value, gradient))
-        quantities[name] = Traced(name, *row, to_host(value), to_host(gradient))
+    _, cache = cell.forward(x, **settings)
+    steps, inputs = defaultdict(dict), defaultdict(dict)
+
+    def observe(*seen):
+        *names, t, gradients, dstate = seen
+        steps["".join(f"{name}." for name in names)][t] = gradients, dstate
+
+    def observe_input(*seen):
+        *names, t, gradients = seen
+        inputs["".join(f"{name}." for name in names)][t] = gradients
+
+    dx, grads = cell.backward(dh, cache, observe=observe, observe_input=observe_input)
+    quantities = {"x": _of_x(cell, cache, dx)}
+    for prefix, leaf in cache.leaves():
+        declared = leaf.layer.declaration.gates
+        for name, row in table(leaf).items():
+            value = _stack(arrays(name, leaf))
+            gradient = _stack(gradients(name, steps[prefix], inputs[prefix], leaf))
+            if name in ("x_linear", "x_hat"):       # per sequence they are one array for all steps and examples
+                value, gradient = (array.reshape(leaf.inputs.x_linear.shape) for array in (value, gradient))
+            gates = declared if declared and row.axes.endswith(f" {len(declared)}H") else ""
+            quantities[prefix + name] = Traced(prefix + name, *row, value, gradient, gates)
     return quantities, cache, dx, grads
 
 
-def table(cell, cache):
-    """The rows to show for a layer: x_t, and what its cell declares.
+def _of_x(cell, cache, dx):
+    _, first = next(iter(cell.leaves()))
+    axes, equation = "N D" if cache.x.ndim == 3 else "N", first.quantities["x_term"].equation
+    return Traced("x", "x_t", equation, axes, to_host(cache.x), to_host(dx))
+
+
+def table(leaf):
+    """The rows to show for the cache of one recurrence: what its cell declares.
 
     With a mask, also the states that are carried on: the new ones where an example is live.
     """
-    axes = "N D" if cache.inputs.x.ndim == 3 else "N"
-    rows = {"x": Quantity("x_t", cell.quantities["x_term"].equation, axes), **cell.quantities}
-    if cache.mask is not None:
+    rows = dict(leaf.layer.quantities)
+    if leaf.mask is not None:
         rows |= {f"{name}_carried": Quantity(rf"m_t \, {name}_t + (1 - m_t) \, {name}_{{t-1}}", "", f"N {width}")
-                 for name, width in cell.declaration.states.items()}
+                 for name, width in leaf.layer.declaration.states.items()}
     return rows
 
 

@@ -39,10 +39,10 @@ class Replay:
         self.layer = cell.map_params(lambda value: value)
         self.without_source = []
         self._made = {}
-        for name in METHODS:
-            visited = self._visited(getattr(type(cell), name))
-            setattr(self.layer, name, visited.__get__(self.layer))
-        self.layer.find = {"step_forward": self._visited(cell.find("step_forward"))}.__getitem__
+        for _, leaf in self.layer.leaves():
+            leaf.find = {"step_forward": self._visited(leaf.find("step_forward"))}.__getitem__
+            for name in METHODS:
+                setattr(leaf, name, self._visited(getattr(type(leaf), name)).__get__(leaf))
         self._seen, self._nudges, self._count = None, {}, 0
 
     def forward(self, nudges, *arguments, **settings):

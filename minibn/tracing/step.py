@@ -17,13 +17,8 @@ class Step:
         The examples that are not padded.
     """
 
-    def __init__(self, layer, t, T, N, quantities, live):
-        self.title, self.gates = layer.title, layer.declaration.gates
-        self.t, self.T, self.N, self.quantities, self.live = t, T, N, quantities, live
-
-    def gates_of(self, quantity):
-        """The letters of the blocks that stand side by side in a quantity; none in most."""
-        return self.gates if self.gates and quantity.axes.endswith(f" {len(self.gates)}H") else ""
+    def __init__(self, title, t, T, N, quantities, live):
+        self.title, self.t, self.T, self.N, self.quantities, self.live = title, t, T, N, quantities, live
 
     @property
     def padded(self):

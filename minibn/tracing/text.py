@@ -33,7 +33,7 @@ def _block(step, quantity):
 
 def _numbers(values, step, quantity):
     values = values[:, None] if values.ndim == 1 else values
-    columns, _ = shown_columns(values.shape[1], step.gates_of(quantity))
+    columns, _ = shown_columns(values.shape[1], quantity.gates)
     padded = np.zeros(len(values), bool) if step.live is None or len(values) == 1 else ~step.live
     lines = ["".join(f"{value:10.3g}" for value in row[columns]) + (" ..." if len(columns) < len(row) else "")
              + (" /" if dead else "") for row, dead in zip(values[:ROWS], padded, strict=False)]

@@ -11,7 +11,7 @@ from minibn.tracing.slider import show
 from minibn.tracing.step import Step
 
 
-def trace(cell, x, dh, mask=None, initial_state=None, statistics=None):
+def trace(cell, x, dh, mask=None, initial_state=None, statistics=None, data=None):
     """Every intermediate quantity of every equation at every time step, with the gradient of the loss.
 
     Runs the layer's own forward and backward once; the loss is ``sum(dh * h)``.
@@ -22,7 +22,7 @@ def trace(cell, x, dh, mask=None, initial_state=None, statistics=None):
     x : ndarray of shape (T, N, D), or integer ndarray of shape (T, N)
     dh : ndarray of shape (T, N, H)
         Gradient of the loss with respect to h, only the loss terms of each step itself.
-    mask, initial_state, statistics : optional
+    mask, initial_state, statistics, data : optional
         As for the layer's ``forward``.
 
     Returns
@@ -48,7 +48,7 @@ def trace(cell, x, dh, mask=None, initial_state=None, statistics=None):
     >>> trace.check(["c", "h"]).ok
     True
     """
-    return Trace(cell, x, dh, mask, initial_state, statistics)
+    return Trace(cell, x, dh, mask, initial_state, statistics, data)
 
 
 class Trace:
@@ -64,15 +64,16 @@ class Trace:
     cache : LayerCache
     """
 
-    def __init__(self, cell, x, dh, mask=None, initial_state=None, statistics=None):
+    def __init__(self, cell, x, dh, mask=None, initial_state=None, statistics=None, data=None):
         require_layer(cell, model=False)
         if not is_array(dh):
             raise TypeError(f"dh: expected an array (T, N, H), the gradient of a loss with respect to h, got "
                             f"{type(dh).__name__}; draw one, rng.standard_normal((T, N, H)), or take that of your loss")
         # Copies: training on must not change what was traced.
         self.cell, self.dh = cell.map_params(lambda value: value.copy()), dh.copy()
-        self.mask, self.initial_state, self.statistics = mask, initial_state, statistics
-        self.quantities, self.cache, self.dx, self.grads = record(self.cell, x, dh, mask, initial_state, statistics)
+        self.mask, self.initial_state, self.statistics, self.data = mask, initial_state, statistics, data
+        self.quantities, self.cache, self.dx, self.grads = record(
+            self.cell, x, dh, mask=mask, initial_state=initial_state, statistics=statistics, data=data)
 
     def __len__(self):
         """T, the number of time steps."""
@@ -106,7 +107,7 @@ class Trace:
         at_t = {name: quantity._replace(value=_row(quantity.value, t), gradient=_row(quantity.gradient, t))
                 for name, quantity in self.quantities.items()}
         live = None if self.cache.mask is None else to_host(self.cache.mask)[t]
-        return Step(self.cell, t, T, N, {name: at_t[name] for name in names or at_t}, live)
+        return Step(self.cell.title, t, T, N, {name: at_t[name] for name in names or at_t}, live)
 
     def check(self, names=None, **options):
         """Check the gradient of every intermediate, at every step, by moving it in place.
@@ -167,12 +168,13 @@ class Trace:
     def _in_float64(self):
         if self.cell.dtype == np.float64 and isinstance(self.dh, np.ndarray):
             return self
-        cell, x, dh, mask, state, statistics = to_host(
-            [self.cell, self.cache.inputs.x, self.dh, self.mask, self.initial_state, self.statistics])
+        cell, x, dh, mask, state, statistics, data = to_host(
+            [self.cell, self.cache.x, self.dh, self.mask, self.initial_state, self.statistics, self.data])
         state = state and tuple(value.astype(np.float64) for value in state)
+        data = data and {name: values.astype(np.float64) for name, values in data.items()}
         x = x.astype(np.float64) if x.dtype.kind == "f" else x
         return Trace(cell.map_params(lambda value: value.astype(np.float64)), x, dh.astype(np.float64),
-                     mask, state, statistics)
+                     mask, state, statistics, data)
 
 
 def _check_names(names, known):
