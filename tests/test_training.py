@@ -23,6 +23,7 @@ from minibn.training import (
     checkpoints,
     display,
     evaluate_run,
+    evaluate_whole_text,
     evaluation,
     load,
     loop,
@@ -30,6 +31,7 @@ from minibn.training import (
     read_config,
     read_metrics,
     resumed_config,
+    sample_text,
     train,
     without_clock,
 )
@@ -342,6 +344,29 @@ def test_a_model_without_batch_normalization_has_no_statistics(tmp_path):
     model, statistics = load(tmp_path / "run")
     assert statistics == PopulationStatistics() and model.terms == ()
     assert final["test_loss"] == final["test_loss_batch_statistics"]
+
+
+@pytest.mark.parametrize("settings", [
+    {"model": "bnrnn_two_term"}, {"model": "bnrnn_two_term", "input_statistics": "sequence"},
+    {"model": "bnlstm", "input_statistics": "sequence"}, {"model": "bnlstm", "layers": 2, "engine": "equations"},
+    {"model": "lstm", "layers": 3}, {"task": "ptb", "length": 8, "model": "bnlstm", "layers": 2},
+])  # fmt: skip
+def test_every_cell_option_and_number_of_layers_trains_resumes_and_is_evaluated(tmp_path, settings):
+    config = make_config("quick", **{"task": "mnist", **tiny_run.SMALL, **settings})
+    final = tiny_run.run(tmp_path / "whole", config)
+    with stop_at(10), pytest.raises(RuntimeError):
+        tiny_run.run(tmp_path / "run", config)
+    tiny_run.run(tmp_path / "run", config, resume=True)
+    ours, whole = (tiny_run.comparable(tmp_path / folder / "last.npz") for folder in ("run", "whole"))
+    assert ours.keys() == whole.keys() and all(np.array_equal(ours[key], whole[key]) for key in whole)
+    model, statistics = load(tmp_path / "run")
+    assert set(statistics) == set(model.terms) and len(list(model.cell.leaves())) == config.layers
+    with tiny_data():
+        assert [score.loss for score in evaluate_run(tmp_path / "run").values()][1] == final["test_loss"]
+        assert all(math.isfinite(score.loss) for score in evaluate_run(tmp_path / "run", "averaged").values())
+        if config.kind == "text":
+            assert sample_text(tmp_path / "run", "Call", 5).startswith("Call") and evaluate_whole_text(tmp_path / "run")
+    assert config.title.endswith(f"of {config.layers} layers") == (config.layers > 1)
 
 
 def test_the_same_seed_gives_the_same_run_and_another_seed_another(finished, tmp_path):

@@ -14,6 +14,7 @@ import gru
 import numpy as np
 import pytest
 import tiny_run
+import zoneout
 
 import minibn
 from minibn.cells import user
@@ -187,6 +188,26 @@ def test_the_commands(my_cell, capsys):
     assert main(["train", "stdlib", "--model", "my_cell.py:GRU_ODD", "--cell-option", "odd=5", *options]) == 0
     model = load("runs/stdlib-gru_odd-quick").model
     assert model.cell.odd == 5 and read_config("runs/stdlib-gru_odd-quick")[0].cell_option == {"odd": 5}
+
+
+def test_what_a_cell_takes_at_each_step_is_drawn_from_the_seed(tmp_path):
+    """In training and for the population; in evaluation it is the expectation."""
+    zoned = {"model": f"{zoneout.__file__}:CELL", "iterations": 3}
+    drawn = []
+    draw = minibn.RecurrentLayer.draw_data
+
+    def watched(layer, *arguments):
+        drawn.append(draw(layer, *arguments))
+        return drawn[-1]
+
+    with mock.patch.object(minibn.RecurrentLayer, "draw_data", watched):
+        trained(folder=tmp_path / "first", **zoned)
+    assert len(drawn) == 3 and not np.array_equal(drawn[0]["zone_h"], drawn[1]["zone_h"])
+    trained(folder=tmp_path / "again", **zoned)
+    trained(folder=tmp_path / "other", seed=9, **zoned)
+    first, again, other = (read_metrics(tmp_path / run / "metrics.jsonl")[0]["loss"]
+                           for run in ("first", "again", "other"))
+    assert first == again != other
 
 
 @pytest.mark.parametrize(("options", "message"), [

@@ -15,7 +15,7 @@ from minibn.backend import to_device
 from minibn.cells import CELLS
 from minibn.cells.user import UserCell
 from minibn.errors import check_integer, check_number, show
-from minibn.layers import RecurrentLayer
+from minibn.layers import RecurrentLayer, Stacked
 from minibn.optimizers import OPTIMIZERS, RMSProp
 from minibn.training.randomness import generator
 
@@ -65,7 +65,8 @@ class TrainConfig(make_dataclass("_WithCellOptions", _cell_fields(), bases=(_Nam
     """The settings that every run has. Make one with `make_config`, which fills in and checks the values."""
 
     cell_option: dict | None = option("an option that only the cell of a user's file has", None, kind=dict)
-    hidden: int = option("hidden units", at_least=1)
+    layers: int = option("layers of such cells, each above the one before", 1, at_least=1)
+    hidden: int = option("hidden units of each layer", at_least=1)
     batch: int = option("examples in a minibatch", **MANY)
     iterations: int = option("minibatches to train on", at_least=1)
     optimizer: str = option("the rule of an update; paper is that of the task, and has its learning rate in the preset",
@@ -101,7 +102,10 @@ class TrainConfig(make_dataclass("_WithCellOptions", _cell_fields(), bases=(_Nam
     @property
     def title(self):
         """What is trained, in two or three words."""
-        return f"{self.task} {self.model}"
+        return self._title(self.task)
+
+    def _title(self, data):
+        return f"{data} {self.model}{f' of {self.layers} layers' if self.layers > 1 else ''}"
 
     @property
     def normalized(self):
@@ -165,9 +169,11 @@ class TrainConfig(make_dataclass("_WithCellOptions", _cell_fields(), bases=(_Nam
         rng = generator(self.seed, "parameters")
         size = self.input_size(recorded)
         try:
-            cell = RecurrentLayer(self.declaration, size, self.hidden, dtype=self.dtype, rng=rng, engine=self.engine,
-                                  **options)
-            model = self.add_output(cell, rng, recorded)
+            layers = []
+            for _ in range(self.layers):
+                layers.append(RecurrentLayer(self.declaration, layers[-1].output_size if layers else size, self.hidden,
+                                             dtype=self.dtype, rng=rng, engine=self.engine, **options))
+            model = self.add_output(layers[0] if self.layers == 1 else Stacked(layers), rng, recorded)
         except (MemoryError, OverflowError, ValueError) as error:
             raise ValueError(f"hidden: {self.hidden} units are too many for the memory of this machine ({error}); "
                              f"use fewer") from error

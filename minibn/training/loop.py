@@ -123,9 +123,11 @@ class _Training(Resumable):
         self.progress.iteration += 1
         iteration = self.progress.iteration
         x, y = to_device(self.batch(iteration), config.device)
-        shape = (x.shape[1], self.model.cell.output_size)
-        noise = normal(shape, config.noise, config.dtype, config.seed, "training noise", iteration)
-        loss, grads = self.model.loss_and_grads(x, y, initial_noise=to_device(noise, config.device))
+        cell, shape = self.model.cell, x.shape[:2]
+        noise = normal((shape[1], cell.noise_size), config.noise, config.dtype, config.seed, "training noise",
+                       iteration)
+        data = cell.draw_data(generator(config.seed, "training data", iteration), *shape)
+        loss, grads = self.model.loss_and_grads(x, y, initial_noise=to_device(noise, config.device), data=data or None)
         grads, norm = clip_by_global_norm(grads, config.clip)
         self.optimizer.step(grads)
         self.sums[0] += loss

@@ -15,6 +15,8 @@ PURPOSES = {
     "test noise": 6,
     "validation subset": 7,
     "population subset": 8,
+    "training data": 9,     # of the cell, such as masks; index: iteration
+    "population data": 10,  # likewise; index: batch
 }
 """One number per purpose. Numbers are never reused or changed: old seeds keep their meaning."""
 

@@ -38,7 +38,7 @@ class TextConfig(TrainConfig):
 
     @property
     def title(self):
-        return f"{self.task} ({self.data}) {self.model}"
+        return self._title(f"{self.task} ({self.data})")
 
     @abstractmethod
     def load_corpus(self):

@@ -61,7 +61,7 @@ def score(model, config, split, purpose, statistics=None, batch_size=None):
     """
     if batch_size is None:
         batch_size = config.batch if statistics is None else POPULATION_TEST_BATCH
-    noise = normal((len(split), model.cell.output_size), config.noise, config.dtype, config.seed, purpose)
+    noise = normal((len(split), model.cell.noise_size), config.noise, config.dtype, config.seed, purpose)
     total, predictions, start = None, 0, 0
     for batch in split.batches(batch_size, dtype=config.dtype):
         x, y = to_device(batch, config.device)
@@ -89,15 +89,18 @@ def estimate_statistics(model, config, split):
         return PopulationStatistics()
 
     def draw_noise(batch, N):
-        shape = (N, model.cell.output_size)
+        shape = (N, model.cell.noise_size)
         noise = normal(shape, config.noise, config.dtype, config.seed, "population noise", batch)
         return to_device(noise, config.device)
+
+    def draw_data(batch, T, N):
+        return model.cell.draw_data(generator(config.seed, "population data", batch), T, N) or None
 
     split = split.subset(config.population_on, generator(config.seed, "population subset"))
     batches = split.batches(config.population_batch, dtype=config.dtype)
     on_device = (to_device(batch, config.device) for batch in batches)
     with np.errstate(all="ignore"):
-        found = estimate_population_statistics(model, on_device, draw_noise=draw_noise)
+        found = estimate_population_statistics(model, on_device, draw_noise=draw_noise, draw_data=draw_data)
     for term, statistics in found.items():
         if not all(np.isfinite(to_host(values)).all() for values in statistics):
             raise FloatingPointError(f"the population statistics of {term!r} are not finite; train another model")
