@@ -2,6 +2,7 @@
 
 import copy
 import json
+import math
 import pickle
 import shutil
 import subprocess
@@ -217,6 +218,8 @@ def test_what_a_cell_takes_at_each_step_is_drawn_from_the_seed(tmp_path):
     ({"cell_option": {"odd": 2}}, "odd: model 'gru' has no such option, only init; got 2"),
     ({"cell_option": {"init": "identity"}}, "cell_option: init is an option of minibn's cells too"),
     ({"cell_option": {"odd": 0}, "model": "my_cell.py:GRU_ODD"}, "odd: expected at least 1, got 0"),
+    ({"cell_option": {"odd": math.nan}, "model": "my_cell.py:GRU_ODD"}, "cell_option: expected finite numbers, texts"),
+    ({"cell_option": 3}, "cell_option: expected dict, got 3"),
     ({"model": "my_cell.py"}, "model: expected a file and the name of the declaration in it, such as my_cell.py:GRU"),
     ({"model": "your_cell.py:GRU"}, "cell: cannot read 'your_cell.py' .No such file"),
     ({"model": "my_cell.py:GRUU"}, "cell: expected GRUU = Cell.* in my_cell.py, got None; correct the name"),

@@ -9,8 +9,6 @@ from dataclasses import MISSING, fields
 from minibn.cli.parser import add_command, add_progress, path
 from minibn.training.tasks import TASKS
 
-__all__ = ["COMMANDS"]
-
 DEFAULT_PRESET = "quick"
 
 
@@ -20,16 +18,10 @@ def add_train(commands):
     tasks = parser.add_subparsers(title="tasks", dest="task", metavar="TASK", required=True)
     for task in TASKS.values():
         parser = add_command(tasks, task.name, _train, task.help)
-        parser.add_argument(
-            "--run",
-            metavar="FOLDER",
-            type=path,
-            default=argparse.SUPPRESS,
-            help="folder of the run (default: runs/TASK-MODEL-PRESET)",
-        )
-        parser.add_argument(
-            "--resume", action="store_true", help="continue the run in the folder after its last checkpoint"
-        )
+        parser.add_argument("--run", metavar="FOLDER", type=path, default=argparse.SUPPRESS,
+                            help="folder of the run (default: runs/TASK-MODEL-PRESET)")
+        parser.add_argument("--resume", action="store_true",
+                            help="continue the run in the folder after its last checkpoint")
         add_progress(parser)
         for f in fields(task.config):
             if f.name not in ("task", "cell"):      # which TASK and --model say
@@ -38,18 +30,16 @@ def add_train(commands):
 
 def _add_option(parser, task, f):
     """One option from one field of a configuration. Only what the user gives reaches the handler."""
-    kind, choices, help = f.metadata["kind"], f.metadata["choices"], f.metadata["help"]
-    help = f"{help} (default: {_default_text(task, f)})"
-    name = "--" + f.name.replace("_", "-")
-    if kind is dict:
-        parser.add_argument(name, type=_named_value, action="append", metavar="NAME=VALUE", default=argparse.SUPPRESS,
-                            help=help)
-    elif kind is bool:
-        parser.add_argument(name, action=argparse.BooleanOptionalAction, default=argparse.SUPPRESS, help=help)
+    kind, choices, shown = (f.metadata[key] for key in ("kind", "choices", "shown"))
+    if kind is bool:
+        form = {"action": argparse.BooleanOptionalAction}
+    elif kind is dict:
+        form = {"action": "append", "type": _named_value, "metavar": "NAME=VALUE"}
     else:
-        shown = f.metadata["shown"]
         metavar = f"{{{','.join(shown)}}}" if shown else None if choices else kind.__name__.upper()
-        parser.add_argument(name, type=kind, choices=choices, metavar=metavar, default=argparse.SUPPRESS, help=help)
+        form = {"type": kind, "choices": choices, "metavar": metavar}
+    parser.add_argument(f"--{f.name.replace('_', '-')}", default=argparse.SUPPRESS, **form,
+                        help=f"{f.metadata['help']} (default: {_default_text(task, f)})")
 
 
 def _named_value(text):
@@ -92,7 +82,8 @@ def _train(task, resume, progress, run=None, **options):
     print(f"{folder}: {final['test_name']}: {result}, {how}, model of iteration {final['best_iteration']}")
 
 
-def _add_cell(parser):
+def _add_run(parser, what):
+    parser.add_argument("run", metavar="RUN", type=path, help=what)
     help = "of a run whose cell is in a file of yours: that file again, which is executed if it is the same"
     parser.add_argument("--model", dest="cell", metavar="FILE.py:NAME", default=None, help=help)
 
@@ -100,44 +91,24 @@ def _add_cell(parser):
 def add_evaluate(commands):
     """``minibn evaluate RUN``."""
     parser = add_command(commands, "evaluate", _evaluate, "loss and errors of a run's best model")
-    parser.add_argument("run", metavar="RUN", type=path, help="folder of the run")
-    _add_cell(parser)
-    parser.add_argument(
-        "--statistics",
-        choices=("population", "batch", "averaged"),
-        default="population",
-        help=(
-            "normalize with the population's statistics of each step, with the batch's own, or with the "
-            "population's averaged over time"
-        ),
-    )
-    parser.add_argument(
-        "--batch-size",
-        type=int,
-        default=None,
-        metavar="INT",
-        help="examples at a time; None is 1000, or with batch statistics the size used in training",
-    )
+    _add_run(parser, "folder of the run")
+    parser.add_argument("--statistics", choices=("population", "batch", "averaged"), default="population",
+                        help="normalize with the population's statistics of each step, with the batch's own, or with "
+                             "the population's averaged over time")
+    parser.add_argument("--batch-size", type=int, default=None, metavar="INT",
+                        help="examples at a time; None is 1000, or with batch statistics the size used in training")
     parser.add_argument("--device", choices=("cpu", "cuda"), default=None, help="None is the device of the run")
     parts = parser.add_mutually_exclusive_group()
-    parts.add_argument(
-        "--length",
-        dest="lengths",
-        type=int,
-        nargs="+",
-        default=None,
-        metavar="INT",
-        help="of a run on text: the test text cut into segments of this length, and of this, ...",
-    )
-    parts.add_argument(
-        "--whole", action="store_true", help="of a run on text: the whole test text as one sequence, in float64"
-    )
+    parts.add_argument("--length", dest="lengths", type=int, nargs="+", default=None, metavar="INT",
+                       help="of a run on text: the test text cut into segments of this length, and of this, ...")
+    parts.add_argument("--whole", action="store_true",
+                       help="of a run on text: the whole test text as one sequence, in float64")
 
 
-def _evaluate(run, statistics, batch_size, device, lengths, whole, cell):
+def _evaluate(run, statistics, batch_size, lengths, whole, **where):
     from minibn.training.evaluation import evaluated
 
-    with evaluated(run, statistics, device, cell) as opened:
+    with evaluated(run, statistics, **where) as opened:
         results = opened.whole_text() if whole else opened.splits(batch_size, lengths)
         config = opened.best.config
         how = f", {statistics} statistics" if config.normalized else ""
@@ -149,17 +120,11 @@ def _evaluate(run, statistics, batch_size, device, lengths, whole, cell):
 def add_sample(commands):
     """``minibn sample RUN``."""
     parser = add_command(commands, "sample", _sample, "write text with a run's best model")
-    parser.add_argument("run", metavar="RUN", type=path, help="folder of a run on text")
-    _add_cell(parser)
+    _add_run(parser, "folder of a run on text")
     parser.add_argument("--prompt", default="the ", metavar="TEXT", help="what to continue")
     parser.add_argument("--length", type=int, default=500, metavar="INT", help="characters to write")
-    parser.add_argument(
-        "--temperature",
-        type=float,
-        default=1.0,
-        metavar="FLOAT",
-        help="below 1 the likely characters become likelier still, above 1 the others",
-    )
+    parser.add_argument("--temperature", type=float, default=1.0, metavar="FLOAT",
+                        help="below 1 the likely characters become likelier still, above 1 the others")
     parser.add_argument("--seed", type=int, default=1, metavar="INT", help="seed of what is drawn")
 
 

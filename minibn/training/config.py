@@ -6,6 +6,7 @@ declarations. A task is a `Task` in a file of its own, with a subclass for what 
 `minibn.training.images`, `minibn.training.texts`. `minibn.training.tasks.make_config` makes the settings.
 """
 
+import json
 from abc import ABC, abstractmethod
 from dataclasses import asdict, dataclass, field, fields, make_dataclass, replace
 
@@ -218,6 +219,9 @@ class TrainConfig(make_dataclass("_WithCellOptions", _cell_fields(), bases=(_Nam
         declared = self.declaration.options
         if twice := CELL_OPTIONS.keys() & (self.cell_option or {}):
             raise ValueError(f"cell_option: {min(twice)} is an option of minibn's cells too; give it as such")
+        if not _is_json(self.cell_option):
+            raise ValueError(f"cell_option: expected finite numbers, texts, true or false by name, got "
+                             f"{show(self.cell_option)}; config.json has to hold them")
         for name, value in self.cell_options().items():
             if name not in declared and value != default.get(name):
                 raise ValueError(f"{name}: model {self.model!r} has no such option, only {', '.join(declared)}; got "
@@ -242,6 +246,14 @@ class Task:
     help: str
     config: type        # the `TrainConfig` of its runs
     presets: dict       # "paper", "quick" -> values of the settings that depend on the task or the preset
+
+
+def _is_json(value):
+    """Whether the value comes back as it is."""
+    try:
+        return json.loads(json.dumps(value)) == value
+    except (TypeError, ValueError):
+        return False
 
 
 def _checked(f, value, dtype):
