@@ -1,15 +1,19 @@
 """A declared cell is all that a layer, a check and a trace want: ours, and those of others."""
 
+import ast
 import copy
 import functools
 import inspect
 import pickle
+import sys
 from dataclasses import replace
+from pathlib import Path
 
 import gru
 import numpy as np
 import pytest
 import skip_cell
+import zoneout
 
 import minibn
 from minibn.cells import CELLS, check_declaration, lstm, rnn
@@ -18,7 +22,7 @@ from minibn.layers import BNLSTM, BNRNN, LSTM, RNN, BNRNNTwoTerm
 from minibn.studies.gradient_flow import state_gradient_norms
 
 T, N, D, H = 5, 6, 3, 4
-OTHERS = {"gru": gru.CELL, "skip": skip_cell.CELL}
+OTHERS = {"gru": gru.CELL, "skip": skip_cell.CELL, "zoneout": zoneout.CELL}
 every_cell = pytest.mark.parametrize("cell", [*CELLS.values(), *OTHERS.values()], ids=[*CELLS, *OTHERS])
 NAMED = {cls.declaration.name: cls for cls in (RNN, BNRNN, BNRNNTwoTerm, LSTM, BNLSTM)}
 
@@ -214,3 +218,15 @@ def test_letters_of_its_gates_and_sizes_of_its_options():
     assert layer.params["past0"].shape == (2 * H,) and "skip=2" in repr(layer)
     h, _ = layer.forward(x)
     assert np.array_equal(h[:2], np.tanh(x[:2] @ layer.params["W_x"]))          # nothing is older than the sequence
+
+
+def test_nobody_names_a_cell():
+    """What a cell is stands in its declaration: no branch, and no table, on a name."""
+    package = Path(minibn.__file__).parent
+    own = {package / "cells" / "__init__.py", *(Path(sys.modules[cell.module].__file__) for cell in CELLS.values())}
+    for path in package.rglob("*.py"):
+        if path in own or path.relative_to(package).parts[0] in ("studies", "kernels"):     # kernels have names too
+            continue
+        named = [node.value for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+                 if isinstance(node, ast.Constant) and node.value in CELLS]
+        assert not named, f"{path.name} names {named}"

@@ -10,6 +10,7 @@ import strict_cupy
 
 import minibn.gradcheck
 from minibn.backend import to_device
+from minibn.cells import CELLS
 from minibn.gradcheck import (
     Entry,
     Report,
@@ -742,9 +743,8 @@ def test_every_cell_passes_in_every_way_it_can_be_called(standard_reports):
     # None of them needed a wider tolerance than the one it was given.
     assert {entry.tolerance for report in standard_reports for entry in report.entries} == {1e-10, 1e-6}
     titles = " ".join(report.title for report in standard_reports)
-    for word in ("RNN:", "BNRNN:", "BNRNNTwoTerm:", "LSTM:", "beta_c", "BNLSTM:", "per sequence", "masked", "integer",
-                 "given statistics", "given states", "one step", "classifier", "language model",
-                 "central"):
+    for word in (*(f"{cell.title}:" for cell in CELLS.values()), "LSTM with beta_c", "input_statistics=sequence",
+                 "masked", "integer", "given statistics", "given states", "one step", "classifier", "language model", "central"):
         assert word in titles
 
 
@@ -926,9 +926,9 @@ def test_the_table_of_the_command_line(monkeypatch, standard_reports):
     assert ok
     lines = text.split("\n")
     assert lines[0].startswith("error of a tensor's gradient: max|a - n| / max(max|n|")
-    assert len(lines) == 2 + sum(report.title.startswith("RNN") for report in standard_reports)
+    assert len(lines) == 2 + sum(report.title.startswith("tanh RNN") for report in standard_reports)
     assert lines[-1] == f"all {len(lines) - 2} checks passed"
-    with pytest.raises(ValueError, match="cells: expected one of 'rnn', 'bnrnn', 'lstm', 'bnlstm', 'all', got 'gru'"):
+    with pytest.raises(ValueError, match="cells: expected one of 'rnn', 'bnrnn', 'bnrnn_two_term', 'lstm', 'bnlstm', 'all', got 'gru'"):
         gradcheck_table(["gru"])
 
     right = LSTM.backward

@@ -2,23 +2,24 @@
 
 import numpy as np
 
+from minibn.cells import CELLS
 from minibn.errors import check_choice
 from minibn.gradcheck.arguments import make_rng
 from minibn.gradcheck.layers import check_gradients
-from minibn.layers import BNLSTM, BNRNN, LSTM, RNN, BNRNNTwoTerm
+from minibn.layers import RecurrentLayer
 from minibn.models import LanguageModel, SequenceClassifier
 from minibn.statistics import PopulationStatistics, Statistics
 
 T, N, D, H, CLASSES = 5, 6, 3, 4, 7   # all different: a mixed-up axis must not fit
-NAMES = ("rnn", "bnrnn", "lstm", "bnlstm")
 
 
-def run_standard_checks(cells=NAMES, seed=0):
+def run_standard_checks(cells="all", seed=0):
     """Check the named cells, masked and not, with batch and given statistics, learned and given initial states.
 
     Parameters
     ----------
-    cells : sequence of {"rnn", "bnrnn", "lstm", "bnlstm", "all"}
+    cells : sequence of str
+        Names in `minibn.cells.CELLS`, or "all".
     seed : int
 
     Returns
@@ -27,10 +28,15 @@ def run_standard_checks(cells=NAMES, seed=0):
     """
     cells = [cells] if isinstance(cells, str) else list(cells)
     for name in cells:
-        check_choice("cells", name, (*NAMES, "all"))
-    names = [name for name in NAMES if name in cells or "all" in cells]
-    return [report for name in names for label, cell in _make_cells(name).items()
-            for report in _check_cell(label, cell, seed)]
+        check_choice("cells", name, (*CELLS, "all"))
+    return [report for name, declaration in CELLS.items() if name in cells or "all" in cells
+            for report in check_cell(declaration, seed)]
+
+
+def check_cell(declaration, seed=0):
+    """The standard checks of one cell, and of each of its variants: a list of Report."""
+    return [report for label, options in _variants(declaration).items()
+            for report in _check_layer(label, RecurrentLayer(declaration, D, H, rng=0, **options), seed)]
 
 
 def gradcheck_table(names):
@@ -38,7 +44,8 @@ def gradcheck_table(names):
 
     Parameters
     ----------
-    names : sequence of {"rnn", "bnrnn", "lstm", "bnlstm", "all"}
+    names : sequence of str
+        As for `run_standard_checks`.
 
     Returns
     -------
@@ -55,16 +62,17 @@ def gradcheck_table(names):
     return "\n".join([heading, *lines, *(f"\n{report}" for report in failed), verdict]), not failed
 
 
-def _make_cells(name):
-    """Label -> cell: the named cell and its variants."""
-    sizes = {"input_size": D, "hidden_size": H, "rng": 0}
-    return {
-        "rnn": lambda: {"RNN": RNN(**sizes)},
-        "bnrnn": lambda: {"BNRNN": BNRNN(**sizes), "BNRNNTwoTerm": BNRNNTwoTerm(**sizes)},
-        "lstm": lambda: {"LSTM": LSTM(**sizes), "LSTM with beta_c": LSTM(**sizes, cell_offset=True)},
-        "bnlstm": lambda: {"BNLSTM": BNLSTM(**sizes),
-                           "BNLSTM, x per sequence": BNLSTM(**sizes, input_statistics="sequence")},
-    }[name]()
+def _variants(declaration):
+    """Label -> options: the cell as it is, with each parameter that an option brings, with each other choice."""
+    variants = {declaration.title: {}}
+    for name, parameter in declaration.parameters.items():
+        if parameter.when:
+            variants[f"{declaration.title} with {name}"] = {parameter.when: True}
+    for name, option in declaration.options.items():
+        if option.kept:
+            variants |= {f"{declaration.title}, {name}={value}": {name: value}
+                         for value in option.choices if value != option.default}
+    return variants
 
 
 def _cases(cell, rng):
@@ -90,7 +98,7 @@ def _cases(cell, rng):
     return cases
 
 
-def _check_cell(label, cell, seed):
+def _check_layer(label, cell, seed):
     rng = make_rng(seed, 3)
     cases = _cases(cell, rng)
     for case, arguments in cases.items():

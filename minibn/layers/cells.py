@@ -2,7 +2,7 @@
 
 from inspect import Parameter, Signature, signature
 
-from minibn.cells import CELLS
+from minibn.cells import bn_lstm, bn_rnn, bn_rnn_two_term, lstm, rnn
 from minibn.layers.base import RecurrentLayer
 
 
@@ -38,7 +38,7 @@ class RNN(CellLayer):
         Of W_h.
     """
 
-    declaration = CELLS["rnn"]
+    declaration = rnn.CELL
 
 
 class BNRNN(CellLayer):
@@ -56,7 +56,7 @@ class BNRNN(CellLayer):
         As for `RNN`.
     """
 
-    declaration = CELLS["bnrnn"]
+    declaration = bn_rnn.CELL
 
 
 class BNRNNTwoTerm(CellLayer):
@@ -74,7 +74,7 @@ class BNRNNTwoTerm(CellLayer):
         As for `RNN`.
     """
 
-    declaration = CELLS["bnrnn_two_term"]
+    declaration = bn_rnn_two_term.CELL
 
 
 class LSTM(CellLayer):
@@ -97,7 +97,7 @@ class LSTM(CellLayer):
         Of W_h, see `minibn.initializers.recurrent_weights`.
     """
 
-    declaration = CELLS["lstm"]
+    declaration = lstm.CELL
 
 
 class BNLSTM(CellLayer):
@@ -120,4 +120,4 @@ class BNLSTM(CellLayer):
         As for `LSTM`.
     """
 
-    declaration = CELLS["bnlstm"]
+    declaration = bn_lstm.CELL
