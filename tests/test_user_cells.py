@@ -233,6 +233,9 @@ def test_refused_settings(my_cell, options, message):
     ("    dg = dh * (1 - z)", "    dg = dh[0] * (1 - z[0])", "cell gru: expected the functions to fit the declaration"),
     ('name="gru", title', 'name="lstm", title', "a word that is no cell of minibn's, got name='lstm'; choose another"),
     ('name="gru", title', 'name="../x", title', "a word that is no cell of minibn's, got name='../x'; choose another"),
+    ('"W_g": Parameter("H H", options.orth', '"W_g": Parameter("H H", lambda rng, shape, given: np.eye(9)), "W_x": '
+     'Parameter("D 3H", options.orth', r"first value of W_g of shape \(9, 9\) for \(H H\)"),
+    ('name="gru", title', 'name="gru", kernel="rnn", title', "without a kernel, got kernel='rnn', which computes"),
     ("GRU = CELL", "1 / 0\nGRU = CELL", "cell: my_cell.py cannot be executed .ZeroDivisionError: division by zero.;"),
 ])  # fmt: skip
 def test_a_file_that_is_wrong_is_one_line(my_cell, old, new, message):

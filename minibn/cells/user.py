@@ -94,6 +94,9 @@ def open_cell(model, expected=None, outside=None):
     if declaration.name in CELLS or not re.fullmatch(r"[\w-]+", declaration.name):
         raise ValueError(f"cell: expected {path} to call {name} by a word that is no cell of minibn's, got "
                          f"name={declaration.name!r}; choose another")
+    if declaration.kernel is not None:
+        raise ValueError(f"cell: expected {name} of {path} without a kernel, got kernel={declaration.kernel!r}, which "
+                         f"computes a cell of minibn's; take it out")
     check_declaration(declaration)
     KNOWN[name, cell.sha256] = declaration
     return cell

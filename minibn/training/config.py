@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass, field, fields, make_dataclass, replac
 import numpy as np
 
 from minibn.backend import to_device
-from minibn.cells import CELLS
+from minibn.cells import CELLS, DEFAULT
 from minibn.cells.user import UserCell
 from minibn.errors import check_integer, check_number, show
 from minibn.layers import RecurrentLayer, Stacked
@@ -53,7 +53,7 @@ class _Named:
     """What is trained on what."""
 
     task: str = option("what to train on", kind=str)
-    model: str = option("the cell: one of minibn's, or a file and the name of the declaration in it", "bnlstm",
+    model: str = option("the cell: one of minibn's, or a file and the name of the declaration in it", DEFAULT,
                         shown=(*CELLS, "FILE.py:NAME"))
     cell: UserCell | None = option("where the cell comes from, if it is none of minibn's", None, kind=UserCell)
     preset: str = option("settings to start from: quick (reduced, for two cores) or paper (the paper's, for a long "

@@ -163,7 +163,13 @@ def refuse_existing(folder):
 
 
 def read_config(folder):
-    """The settings of a run, a `TrainConfig`, and what it was made with, a dict. Executes nothing."""
+    """The settings of a run and what it was made with. A user's cell need not be named for that.
+
+    Returns
+    -------
+    config : TrainConfig
+    made_with : dict
+    """
     run = read_run(folder)
     return run.config, run.made_with
 

@@ -82,8 +82,17 @@ def score(model, config, split, purpose, statistics=None, batch_size=None):
 def estimate_statistics(model, config, split):
     """Population statistics by one pass over the training set: a plain average over its batches.
 
-    The batches have the authors' sizes (5,000 images, 100 or 1,000 segments), and the order of the file. A
-    FloatingPointError tells of one that is not finite; without batch normalization there are none.
+    The batches have the authors' sizes (5,000 images, 100 or 1,000 segments), and the order of the file.
+
+    Returns
+    -------
+    PopulationStatistics
+        Empty for a model without batch normalization.
+
+    Raises
+    ------
+    FloatingPointError
+        If one of them is not finite.
     """
     if not config.normalized:
         return PopulationStatistics()
