@@ -26,7 +26,7 @@ import numpy as np
 from minibn.backend import array_module
 from minibn.errors import check_number, check_same_backend, is_array, show
 
-__all__ = ["SGD", "Adam", "RMSProp", "clip_by_global_norm"]
+__all__ = ["OPTIMIZERS", "SGD", "Adam", "RMSProp", "clip_by_global_norm"]
 
 
 def clip_by_global_norm(grads, threshold):
@@ -246,3 +246,7 @@ class Adam(SGD):
         second *= self.beta2
         second += (1.0 - self.beta2) * xp.square(grad)
         return learning_rate * first / (xp.sqrt(second) + self.epsilon)
+
+
+OPTIMIZERS = {"sgd": SGD, "rmsprop": RMSProp, "adam": Adam}
+"""Those that training knows, by the names of the command line."""

@@ -15,10 +15,10 @@ import tiny_run
 
 import minibn
 from minibn.cli import main
-from minibn.training import PRESETS, loop, read_metrics
+from minibn.training import loop, read_metrics
 from minibn.training.checkpoints import read_checkpoint
 from minibn.training.images import ImageConfig
-from minibn.training.tasks import CONFIGS
+from minibn.training.tasks import TASKS
 
 TINY = ["--hidden", "3", "--batch", "20", "--iterations", "4", "--validate-every", "2", "--log-every", "2"]
 COMMANDS = ["demo", "train", "evaluate", "sample", "reproduce", "gradcheck", "bench", "data"]
@@ -68,19 +68,19 @@ def test_help_names_every_command(capsys):
 
 
 def test_help_of_train_shows_every_option_with_its_default(capsys):
-    assert all(task in help_of(capsys, "train") for task in CONFIGS)
-    for task, config in CONFIGS.items():
-        text = help_of(capsys, "train", task)
-        for f in fields(config):
-            if f.name == "task":
+    for name, task in TASKS.items():
+        assert f"{name} {task.help}" in help_of(capsys, "train")
+        text = help_of(capsys, "train", name)
+        for f in fields(task.config):
+            if f.name in ("task", "cell"):
                 continue
             assert f"--{f.name.replace('_', '-')} " in text, f.name
-            paper, quick = (PRESETS[task][preset].get(f.name, f.default) for preset in ("paper", "quick"))
+            paper, quick = (task.presets[preset].get(f.name, f.default) for preset in ("paper", "quick"))
             both = paper if paper == quick else f"paper: {paper}, quick: {quick}"
             assert f"(default: {'quick' if f.name == 'preset' else both})" in text, f.name
         for option in ("--run", "--resume", "--progress"):
             assert option in text
-        assert text.count("(default: ") == len(fields(config)) - 1 + 3
+        assert text.count("(default: ") == len(fields(task.config)) - 2 + 3
 
 
 def test_defaults_of_the_command_line_are_those_of_the_functions():
@@ -255,7 +255,7 @@ def test_demo_and_reproduce_pass_their_options_on(capsys):
         (["train", "mnist", "--batch", "9" * 20], "batch: expected at most 9223372036854775807, got 999"),
         (["train", "mnist", "--hidden", str(2**62)], f"hidden: {2**62} units are too many for the memory"),
         (["train", "ptb", "--population-batch", "1" + 20 * "0"], "population_batch: expected at most"),
-        (["train", "mnist", "--gamma", "1e300"], "gamma: expected a finite number above 0 in float32, got 1e+300"),
+        (["train", "mnist", "--gamma", "1e300"], "gamma: expected a finite number in float32, got 1e+300"),
         (["train", "mnist", "--forget-bias", "1e39"], "forget_bias: expected a finite number"),
         (["train", "mnist", "--eps", "1e-300"], "eps: expected a finite number above 0"),
         (["data", "list", "nonsense"], "there is no data set 'nonsense'"),

@@ -9,7 +9,7 @@ import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
-from dataclasses import replace
+from dataclasses import fields, replace
 from html.parser import HTMLParser
 from importlib import resources
 from pathlib import Path
@@ -48,7 +48,8 @@ from minibn.training import evaluate_run, evaluate_whole_text, load, make_config
 from minibn.training.metrics import MetricsFile
 from minibn.training.provenance import THREAD_VARIABLES
 from minibn.training.runs import start_run
-from minibn.training.texts import DATA, TextConfig
+from minibn.training.tasks import TASKS
+from minibn.training.texts import TextConfig
 
 # ---------------------------------------------------------------------- published numbers
 
@@ -519,7 +520,8 @@ def test_a_label_names_every_setting_that_is_not_the_papers():
 
 
 def test_every_form_of_every_text_has_its_title():
-    forms = {(task, form) for task, forms in DATA.items() for form in forms}
+    forms = {(name, form) for name, task in TASKS.items() if issubclass(task.config, TextConfig)
+             for f in fields(task.config) if f.name == "data" for form in f.metadata["choices"]}
     assert set(text_runs.TITLES) == forms - {("text8", "auto")}       # which stands for one of the other two
     assert text_runs.TITLES["stdlib", "topics"] == load_stdlib().title
 

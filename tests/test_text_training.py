@@ -78,7 +78,7 @@ def test_auto_is_the_text8_that_is_here():
         ({"task": "wikitext"}, "task: expected one of mnist, pmnist, ptb, text8, stdlib, got 'wikitext'"),
         ({"task": "ptb", "side": 14}, "side: no such option for ptb"),
         ({"task": "pmnist", "length": 100}, "length: no such option for pmnist"),
-        ({"task": "ptb", "data": "prefix"}, "data: expected one of words, chars for ptb, got 'prefix'"),
+        ({"task": "ptb", "data": "prefix"}, "data: expected one of words, chars, got 'prefix'"),
         ({"task": "ptb", "length": 1}, "length: expected at least 2, got 1"),
         ({"task": "ptb", "validate_on": 1}, "validate_on: expected at least 2"),
         ({"task": "ptb", "population_on": 0}, "population_on: expected at least 2"),

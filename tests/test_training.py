@@ -23,6 +23,7 @@ from minibn.training import (
     checkpoints,
     display,
     evaluate_run,
+    evaluate_whole_text,
     evaluation,
     load,
     loop,
@@ -30,6 +31,7 @@ from minibn.training import (
     read_config,
     read_metrics,
     resumed_config,
+    sample_text,
     train,
     without_clock,
 )
@@ -38,8 +40,9 @@ from minibn.training.display import Display
 from minibn.training.folder import HeldFolder
 from minibn.training.images import ImageConfig
 from minibn.training.metrics import MetricsFile
+from minibn.training.packing import pack_model, unpack_model
 from minibn.training.randomness import PURPOSES, generator, normal
-from minibn.training.runs import load_best, pack_model, unpack_model
+from minibn.training.runs import load_best
 from minibn.training.validation import estimate_statistics, score
 
 
@@ -111,21 +114,23 @@ def test_options_win_over_the_preset():
     [
         ({"preset": "slow"}, "preset: expected one of paper, quick, got 'slow'"),
         ({"speed": 3}, "speed: no such option"),
-        ({"model": "gru"}, "model: expected one of rnn, bnrnn, lstm, bnlstm, got 'gru'"),
+        ({"model": "gru"}, "model: expected one of rnn, bnrnn, .*, lstm, bnlstm, or FILE.py:NAME, got 'gru'"),
         ({"iterations": 2.5}, "iterations: expected an integer, got 2.5"),
         ({"iterations": True}, "iterations: expected an integer, got True"),
         ({"iterations": 0}, "iterations: expected at least 1, got 0"),
         ({"batch": 1}, "batch: expected at least 2, got 1; one example alone has no variance"),
         ({"learning_rate": -1.0}, "learning_rate: expected a finite number above 0"),
-        ({"eps": math.nan}, "eps: expected a finite number above 0"),
+        ({"eps": math.nan}, "eps: expected a finite number in float32, got nan"),
+        ({"eps": 0}, "eps: expected a finite number above 0"),
+        ({"gamma": 0}, "gamma: expected a finite number above 0"),
         ({"rmsprop_decay": 1.0}, r"rmsprop_decay: expected a number in \[0, 1\) in float32"),
         ({"noise": -0.1}, "noise: expected a finite number of at least 0"),
         ({"forget_bias": math.inf}, "forget_bias: expected a finite number"),
         ({"seed": -1}, "seed: expected at least 0"),
         ({"task": "mnist", "index_map": "permutation"}, "index_map: 'permutation' does not belong to task 'mnist'"),
         ({"side": 14, "index_map": "authors_seed1"}, "index_map: authors_seed1 is a map of 28x28 images"),
-        ({"model": "rnn", "init": "identity_g"}, "init: identity_g is for LSTMs"),
-        ({"cell_offset": True}, "cell_offset: only the plain lstm"),
+        ({"model": "rnn", "init": "identity_g"}, "init: model 'rnn' takes orthogonal, identity, got 'identity_g'; use"),
+        ({"cell_offset": True}, "cell_offset: model 'bnlstm' has no such option, only gamma, .*; got True, leave it"),
         ({"clip": "1"}, "clip: expected a finite number above 0 in float32, got '1'"),
         ({"dtype": 32}, "dtype: expected str, got 32"),
         # what the dtype of the run cannot hold
@@ -136,8 +141,8 @@ def test_options_win_over_the_preset():
         ({"rmsprop_decay": 1 - 1e-9}, "rmsprop_decay: expected a number in"),
         ({"population_batch": 10**20}, "population_batch: expected at most 9223372036854775807"),
         ({"hidden": np.bool_(True)}, "hidden: expected an integer"),
-        ({"model": "bnrnn", "forget_bias": 0.0}, "forget_bias: only LSTMs have a forget gate"),
-        ({"model": "lstm", "gamma": 0.3}, "gamma, eps: model 'lstm' has no batch normalization"),
+        ({"model": "bnrnn", "forget_bias": 0.0}, "forget_bias: model 'bnrnn' has no such option, only gamma"),
+        ({"model": "lstm", "gamma": 0.3}, "gamma: model 'lstm' has no such option, only cell_offset"),
     ],
 )
 def test_refused_settings(options, message):
@@ -339,6 +344,29 @@ def test_a_model_without_batch_normalization_has_no_statistics(tmp_path):
     model, statistics = load(tmp_path / "run")
     assert statistics == PopulationStatistics() and model.terms == ()
     assert final["test_loss"] == final["test_loss_batch_statistics"]
+
+
+@pytest.mark.parametrize("settings", [
+    {"model": "bnrnn_two_term"}, {"model": "bnrnn_two_term", "input_statistics": "sequence"},
+    {"model": "bnlstm", "input_statistics": "sequence"}, {"model": "bnlstm", "layers": 2, "engine": "equations"},
+    {"model": "lstm", "layers": 3}, {"task": "ptb", "length": 8, "model": "bnlstm", "layers": 2},
+])  # fmt: skip
+def test_every_cell_option_and_number_of_layers_trains_resumes_and_is_evaluated(tmp_path, settings):
+    config = make_config("quick", **{"task": "mnist", **tiny_run.SMALL, **settings})
+    final = tiny_run.run(tmp_path / "whole", config)
+    with stop_at(10), pytest.raises(RuntimeError):
+        tiny_run.run(tmp_path / "run", config)
+    tiny_run.run(tmp_path / "run", config, resume=True)
+    ours, whole = (tiny_run.comparable(tmp_path / folder / "last.npz") for folder in ("run", "whole"))
+    assert ours.keys() == whole.keys() and all(np.array_equal(ours[key], whole[key]) for key in whole)
+    model, statistics = load(tmp_path / "run")
+    assert set(statistics) == set(model.terms) and len(list(model.cell.leaves())) == config.layers
+    with tiny_data():
+        assert [score.loss for score in evaluate_run(tmp_path / "run").values()][1] == final["test_loss"]
+        assert all(math.isfinite(score.loss) for score in evaluate_run(tmp_path / "run", "averaged").values())
+        if config.kind == "text":
+            assert sample_text(tmp_path / "run", "Call", 5).startswith("Call") and evaluate_whole_text(tmp_path / "run")
+    assert config.title.endswith(f"of {config.layers} layers") == (config.layers > 1)
 
 
 def test_the_same_seed_gives_the_same_run_and_another_seed_another(finished, tmp_path):

@@ -5,10 +5,11 @@ import numpy as np
 from minibn.backend import to_device
 from minibn.bench.memory import allocating_lines, device_bytes, measure_memory
 from minibn.bench.timing import clock_for, mean_of_repeats
+from minibn.cells import CELLS
 from minibn.data.batches import Split
+from minibn.layers import RecurrentLayer
 from minibn.models import SequenceClassifier
 from minibn.optimizers import RMSProp, clip_by_global_norm
-from minibn.training.config import LAYERS
 
 CLASSES = 10
 POOL = 4                                  # batches of different examples
@@ -28,7 +29,8 @@ def make_problem(cell, setting, engine="equations"):
     """
     T, N, D, H = setting.shape
     rng = np.random.default_rng(1)
-    layer = LAYERS[cell](D, H, dtype=np.dtype(setting.dtype), rng=np.random.default_rng(0), engine=engine)
+    layer = RecurrentLayer(CELLS[cell], D, H, dtype=np.dtype(setting.dtype), rng=np.random.default_rng(0),
+                           engine=engine)
     return (layer, rng.random((T, N, D), dtype=setting.dtype),
             rng.standard_normal((T, N, H), dtype=setting.dtype))
 

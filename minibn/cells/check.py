@@ -48,6 +48,7 @@ def _faults(cell, when):
     try:
         step = cell.forward(**{**options, **values})      # as in a layer: BN-RNN has an option and a parameter gamma
         gradients = cell.backward(step, **upstream)
+        first = {name: parameter.make(rng, sizes, options) for name, parameter in cell.parameters.items()}
     except Exception as error:
         yield f"{type(error).__name__} on inputs of the declared shapes: {error}"
         return
@@ -57,6 +58,8 @@ def _faults(cell, when):
     yield from (f"no row {name!r} in the table of quantities" for name in expected if name not in table)
     yield from _misfits(step, {**expected, **table}, sizes, "")
     yield from _misfits(gradients, {**expected, **table, **parameters}, sizes, "d")
+    yield from (f"first value of {name} of shape {np.shape(value)} for ({cell.parameters[name].shape})"
+                for name, value in first.items() if np.shape(value) != sizes_of(cell.parameters[name].shape, sizes))
     yield from _comments(cell.find("step_forward"), step._asdict(), sizes)
     yield from _comments(cell.find("step_backward"), {f"d{k}": v for k, v in gradients._asdict().items()}, sizes)
 

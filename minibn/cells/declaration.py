@@ -9,17 +9,21 @@ Three rules, and no others:
 3.  A shape is written in letters: "N 4H". N examples, D input features, H hidden units, and the letters of options.
 """
 
+import hashlib
 import re
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from importlib import import_module
+from pathlib import Path
 
 import numpy as np
 
 from minibn.equations.quantities import Record
 from minibn.equations.recurrence import call
 from minibn.errors import check_choice
+
+USER_MODULE = "minibn_cell_"        # the name of a module that a user's file became (`minibn.cells.user`): its SHA-256
 
 
 @dataclass(frozen=True)
@@ -55,6 +59,7 @@ class Option:
     help: str
     check: Callable | None = None                   # check(name, value, dtype) gives the value, or raises an error
     choices: tuple = ()
+    auto: dict = field(default_factory=dict)        # what `auto` means where it is not the default: "images" -> value
     size: str = ""                                  # the letter by which shapes call it
     kept: bool = True                               # False: it only draws first values, and no layer remembers it
 
@@ -89,7 +94,7 @@ class Cell:
         return self
 
     def __reduce__(self):
-        return _find, (self.module, self.name)
+        return _find, (self.module, self.name, getattr(sys.modules[self.module], "__file__", None))
 
     def __repr__(self):
         return f"<cell {self.name}>"
@@ -117,7 +122,14 @@ def sizes_of(shape, sizes):
     return tuple(sum(map(product, axis.split("+"))) for axis in shape.split())
 
 
-def _find(module, name):
+def _find(module, name, file=None):
     """The declaration of that name in a module: what another process unpickles."""
+    if module.startswith(USER_MODULE) and module not in sys.modules:
+        from minibn.cells.user import executed
+
+        content = Path(file).read_bytes()
+        if USER_MODULE + hashlib.sha256(content).hexdigest() != module:
+            raise ValueError(f"cell {name}: {file} has changed since; restore it from a copy")
+        executed(file, content)
     return next(value for value in vars(import_module(module)).values() if isinstance(value, Cell)
                 and value.name == name)

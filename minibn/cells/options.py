@@ -1,5 +1,7 @@
 """The options that several cells have, and first values of parameters that depend on them."""
 
+from dataclasses import replace
+
 import numpy as np
 
 from minibn.cells.declaration import Option
@@ -8,7 +10,7 @@ from minibn.initializers import orthogonal, recurrent_weights
 
 
 def _gamma(name, value, dtype):
-    return check_number(name, value, dtype, remedy="the paper has 0.1")
+    return check_number(name, value, dtype, above=0, remedy="the paper has 0.1")
 
 
 def _eps(name, value, dtype):
@@ -25,8 +27,11 @@ INPUT_STATISTICS = Option("step", "statistics of W_x x_t: per time step, or one 
                           choices=("step", "sequence"))
 FORGET_BIAS = Option(1.0, "initial bias of the forget gate", _forget_bias, kept=False)
 CELL_OFFSET = Option(False, "the hidden offset inside tanh that the authors' baseline had")
-INIT = Option("orthogonal", "initial W_h", choices=("orthogonal", "identity"), kept=False)
-GATED_INIT = Option("orthogonal", "initial W_h", choices=("orthogonal", "identity_g", "identity"), kept=False)
+INIT = Option("orthogonal", "initial W_h: orthogonal, the identity, or identity_g (the identity for the candidate, "
+              "one orthogonal matrix for the other gates); auto is the authors' choice, on images the last "
+              "that the cell takes of these, else orthogonal",
+              choices=("orthogonal", "identity"), auto={"images": "identity"}, kept=False)
+GATED_INIT = replace(INIT, choices=("orthogonal", "identity_g", "identity"), auto={"images": "identity_g"})
 
 
 def orthogonal_weights(rng, shape, options):

@@ -18,12 +18,7 @@ READER_GONE = 141       # 128 and the number of SIGPIPE, as of other tools in a 
 
 
 def main(arguments=None):
-    """Run the command line.
-
-    Parameters
-    ----------
-    arguments : list of str, optional
-        By default those of the process.
+    """Run the command line; `arguments` (list of str) are by default those of the process.
 
     Returns
     -------
@@ -90,11 +85,9 @@ def _drop_stdout():
 
 
 def _parser():
-    parser = Parser(
-        prog="minibn",
-        description="Recurrent batch normalization by hand: every gradient written out and checked.",
-        epilog="MINIBN_DATA names a folder with data sets; MINIBN_DEBUG=1 shows tracebacks.",
-    )
+    parser = Parser(prog="minibn",
+                    description="Recurrent batch normalization by hand: every gradient written out and checked.",
+                    epilog="MINIBN_DATA names a folder with data sets; MINIBN_DEBUG=1 shows tracebacks.")
     parser.add_argument("--version", action="version", version=f"minibn {minibn.__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     for add in (*runs.COMMANDS, *tools.COMMANDS):

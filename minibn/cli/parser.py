@@ -2,8 +2,6 @@
 
 import argparse
 
-__all__ = ["Parser", "add_command", "add_progress", "path"]
-
 
 class Parser(argparse.ArgumentParser):
     """An argument parser whose errors are one line too."""
@@ -14,9 +12,8 @@ class Parser(argparse.ArgumentParser):
 
 def add_command(commands, name, handler, help):
     """A subcommand; `handler` is called with its options by name and returns an exit code, or None for 0."""
-    parser = commands.add_parser(
-        name, help=help, description=help, formatter_class=argparse.ArgumentDefaultsHelpFormatter
-    )
+    parser = commands.add_parser(name, help=help, description=help,
+                                 formatter_class=argparse.ArgumentDefaultsHelpFormatter)
     parser.set_defaults(handler=handler)
     return parser
 

@@ -7,32 +7,16 @@ minibn.training.read_metrics("runs/first/metrics.jsonl")    # a list of dicts
 """
 
 from minibn.training.config import TrainConfig
+from minibn.training.display import Interrupted
 from minibn.training.evaluation import evaluate_run, evaluate_whole_text
-from minibn.training.interrupt import Interrupted
 from minibn.training.loop import train
 from minibn.training.metrics import read_metrics, without_clock
 from minibn.training.resuming import resumed_config
 from minibn.training.runs import TrainedModel, load, read_config
 from minibn.training.sampling import sample_text
-from minibn.training.tasks import PRESETS, make_config
+from minibn.training.tasks import TASKS, make_config
 from minibn.training.validation import Score, estimate_statistics, score
 
-__all__ = [
-    "PRESETS",
-    "Interrupted",
-    "Score",
-    "TrainConfig",
-    "TrainedModel",
-    "estimate_statistics",
-    "evaluate_run",
-    "evaluate_whole_text",
-    "load",
-    "make_config",
-    "read_config",
-    "read_metrics",
-    "resumed_config",
-    "sample_text",
-    "score",
-    "train",
-    "without_clock",
-]
+__all__ = ["TASKS", "Interrupted", "Score", "TrainConfig", "TrainedModel", "estimate_statistics", "evaluate_run",
+           "evaluate_whole_text", "load", "make_config", "read_config", "read_metrics", "resumed_config", "sample_text",
+           "score", "train", "without_clock"]

@@ -1,12 +1,10 @@
 """Saving arrays so that a crash leaves the old file or the new one, and reading them with suspicion.
 
-A checkpoint is an ``.npz`` of plain arrays (never pickle) that carries a SHA-256 over the names, types,
-shapes and bytes of its own content. The zip format has checksums of its own, but they cover each member
-alone: they do not notice a member that is missing or exchanged.
-
-No checkpoint holds a number that is not finite: such a model is neither saved nor used.
+A checkpoint is an ``.npz`` of plain arrays (never pickle) with a SHA-256 over names, types, shapes and bytes: the zip
+format's own checksums do not notice a member that is missing or exchanged. None holds a number that is not finite.
 """
 
+import contextlib
 import errno
 import hashlib
 import io
@@ -18,22 +16,17 @@ from pathlib import Path
 
 import numpy as np
 
-__all__ = ["RESTORE", "NotFinite", "cannot_write", "checksum", "read_checkpoint", "write_atomically",
-           "write_checkpoint"]
-
 CHECKSUM = "sha256"
 RESTORE = "restore it from a copy, or train again in a new folder"
 REMEDIES = {
     "make room and use --resume": (errno.ENOSPC,),
     "your quota is used up: make room and use --resume": (errno.EDQUOT,),
     "name another folder with --run, or copy the run to one that can be written": (errno.EROFS,),
-    "change its permissions, name another folder with --run, or copy the run to one of yours": (
-        errno.EACCES, errno.EPERM,
-    ),
-    "name another folder with --run": (
-        errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG, errno.ELOOP, errno.EINVAL,
-    ),
-}  # fmt: skip
+    "change its permissions, name another folder with --run, or copy the run to one of yours":
+        (errno.EACCES, errno.EPERM),
+    "name another folder with --run":
+        (errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG, errno.ELOOP, errno.EINVAL),
+}
 NO_FOLDER_SYNC = {errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EBADF}   # from file systems that cannot do it
 
 
@@ -44,19 +37,7 @@ class NotFinite(FloatingPointError):
 def write_checkpoint(path, arrays):
     """Replace the file at `path` by a checkpoint of these arrays, all or nothing.
 
-    Parameters
-    ----------
-    path : path-like
-        Where; its folder must exist.
-    arrays : dict of str to ndarray
-        Host arrays; a str is stored as an array of one string.
-
-    Raises
-    ------
-    NotFinite
-        If a number in them is not finite: nothing is written.
-    OSError
-        If it cannot be written, for example on a full disk: the previous file is then untouched.
+    They are host arrays or texts. A NotFinite or an OSError leaves the previous file untouched.
     """
     arrays = {name: np.asarray(value) for name, value in arrays.items()}
     if not_finite := _first_not_finite(arrays):
@@ -67,23 +48,7 @@ def write_checkpoint(path, arrays):
 
 
 def read_checkpoint(path):
-    """The arrays of a checkpoint, after checking that they are what was written.
-
-    Parameters
-    ----------
-    path : path-like
-
-    Returns
-    -------
-    dict of str to ndarray
-
-    Raises
-    ------
-    FileNotFoundError
-        If there is no such file.
-    ValueError
-        If the file is truncated, damaged, no checkpoint of minibn, or holds a number that is not finite.
-    """
+    """The arrays of a checkpoint, after checking that they are what was written; else a ValueError or an OSError."""
     path = Path(path)
     try:
         with open(path, "rb") as file:
@@ -165,13 +130,13 @@ def write_atomically(path, content):
             file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, path)
-    except OSError as error:
-        _remove(temporary)
+    except BaseException as error:              # an interrupt too leaves no half a file behind
+        with contextlib.suppress(OSError):      # the error that led here is the one to report
+            temporary.unlink(missing_ok=True)
+        if not isinstance(error, OSError):
+            raise
         kept = "the previous one is intact" if path.exists() else "nothing was written"
         raise cannot_write(path, error, kept) from error
-    except BaseException:  # an interrupt: leave no half a file behind
-        _remove(temporary)
-        raise
     _sync_folder(path)
 
 
@@ -181,13 +146,6 @@ def cannot_write(path, error, kept):
     fitting = (remedy for remedy, numbers in REMEDIES.items() if error.errno in numbers)
     remedy = next(fitting, "see to the disk, then use --resume")
     return OSError(error.errno, f"cannot write: {reason}; {kept}; {remedy}", str(path))
-
-
-def _remove(path):
-    try:
-        os.unlink(path)
-    except OSError:
-        pass  # it never came to be, or the disk is gone: the error that led here is the one to report
 
 
 def _sync_folder(path):

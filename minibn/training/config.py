@@ -1,97 +1,117 @@
 """What a training run is made of: a frozen dataclass of settings, and what its task makes of them.
 
 The command line builds its options from these fields, a run's ``config.json`` is these fields, and resuming
-compares these fields: there is no second list of settings anywhere. What is particular to a kind of task stands
-in its subclass: `minibn.training.images`, `minibn.training.texts`. `minibn.training.tasks.make_config` makes them.
+compares these fields: there is no second list of settings anywhere. The options of the cells come from their
+declarations. A task is a `Task` in a file of its own, with a subclass for what is particular to it:
+`minibn.training.images`, `minibn.training.texts`. `minibn.training.tasks.make_config` makes the settings.
 """
 
+import json
 from abc import ABC, abstractmethod
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import asdict, dataclass, field, fields, make_dataclass, replace
 
 import numpy as np
 
 from minibn.backend import to_device
+from minibn.cells import CELLS, DEFAULT
+from minibn.cells.user import UserCell
 from minibn.errors import check_integer, check_number, show
-from minibn.layers import BNLSTM, BNRNN, LSTM, RNN
+from minibn.layers import RecurrentLayer, Stacked
+from minibn.optimizers import OPTIMIZERS, RMSProp
 from minibn.training.randomness import generator
 
-__all__ = ["INITS", "TrainConfig", "option"]
-
-LAYERS = {"rnn": RNN, "bnrnn": BNRNN, "lstm": LSTM, "bnlstm": BNLSTM}
-INITS = ("auto", "orthogonal", "identity_g", "identity")
 MANY = {"at_least": 2, "remedy": "one example alone has no variance"}
 GIVEN_BY_PRESET = object()
 """Stands for the default of a field whose value depends on the task and the preset."""
 
+CELL_OPTIONS = {name: option for cell in reversed(CELLS.values()) for name, option in cell.options.items()}
+"""Name -> Option, of all of minibn's cells."""
 
-def option(help, default=GIVEN_BY_PRESET, choices=None, kind=None, **bounds):
+
+def option(help, default=GIVEN_BY_PRESET, choices=None, kind=None, shown=None, **bounds):
     """A field with what the command line needs to know about it; without a default every preset gives one.
 
-    `bounds` of a number are those of `minibn.errors.check_integer` or `check_number`.
+    `bounds` of a number are those of `minibn.errors.check_integer` or `check_number`. Where the choices are not all,
+    `shown` says what there is.
     """
     kind = kind or (int if default is GIVEN_BY_PRESET else type(default))
-    metadata = {"help": help, "choices": choices, "kind": kind, "bounds": bounds}
+    metadata = {"help": help, "choices": choices, "kind": kind, "shown": shown, "bounds": bounds}
     return field(metadata=metadata) if default is GIVEN_BY_PRESET else field(default=default, metadata=metadata)
 
 
+def _cell_fields():
+    """A field for each option of a cell. Its values are checked by the declaration of the run's own cell."""
+    for name, declared in CELL_OPTIONS.items():
+        choices = dict.fromkeys(choice for cell in CELLS.values() if name in cell.options
+                                for choice in (*(["auto"] if declared.auto else []), *cell.options[name].choices))
+        default = "auto" if declared.auto else declared.default
+        yield name, type(default), option(declared.help, default, shown=tuple(choices))
+
+
 @dataclass(frozen=True, kw_only=True)
-class TrainConfig(ABC):
-    """The settings that every run has. Make one with `make_config`, which fills in and checks the values."""
+class _Named:
+    """What is trained on what."""
 
     task: str = option("what to train on", kind=str)
-    model: str = option("the network", "bnlstm", tuple(LAYERS))
-    preset: str = option(
-        "settings to start from: quick (reduced, for two cores) or paper (the paper's, for a long time or a GPU); the "
-        "options below win over it",
-        "paper",
-        ("paper", "quick"),
-    )
+    model: str = option("the cell: one of minibn's, or a file and the name of the declaration in it", DEFAULT,
+                        shown=(*CELLS, "FILE.py:NAME"))
+    cell: UserCell | None = option("where the cell comes from, if it is none of minibn's", None, kind=UserCell)
+    preset: str = option("settings to start from: quick (reduced, for two cores) or paper (the paper's, for a long "
+                         "time or a GPU); the options below win over it", "paper", ("paper", "quick"))
     data: str = option("which form of the data", kind=str)
-    hidden: int = option("hidden units", at_least=1)
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainConfig(make_dataclass("_WithCellOptions", _cell_fields(), bases=(_Named,), frozen=True, kw_only=True), ABC):
+    """The settings that every run has. Make one with `make_config`, which fills in and checks the values."""
+
+    cell_option: dict | None = option("an option that only the cell of a user's file has", None, kind=dict)
+    layers: int = option("layers of such cells, each above the one before", 1, at_least=1)
+    hidden: int = option("hidden units of each layer", at_least=1)
     batch: int = option("examples in a minibatch", **MANY)
     iterations: int = option("minibatches to train on", at_least=1)
+    optimizer: str = option("the rule of an update; paper is that of the task, and has its learning rate in the preset",
+                            "paper", ("paper", *OPTIMIZERS))
     learning_rate: float = option("learning rate", kind=float, above=0)
+    rmsprop_decay: float = option("decay of RMSProp's mean square (the published scripts have 0.5)", 0.9, at_least=0,
+                                  below=1)
     clip: float = option("threshold of the global gradient norm", 1.0, above=0)
-    gamma: float = option("initial gamma of every batch normalization", 0.1, above=0)
-    eps: float = option("added to the variance in every batch normalization", 1e-5, above=0)
-    init: str = option("initial W_h", "auto", INITS)
-    forget_bias: float = option("initial bias of the LSTMs' forget gate", 1.0)
-    cell_offset: bool = option("give the LSTM the hidden offset inside tanh that the authors' baseline had", False)
-    noise: float | None = option("standard deviation of the noise on h0", None, kind=float, at_least=0)
+    noise: float | None = option("standard deviation of the noise on h0; None is 0", None, kind=float, at_least=0)
     validate_every: int = option("iterations between validations", at_least=1)
-    validate_on: int | None = option(
-        "examples of the validation set that validations use, drawn once from the seed; None is all",
-        None,
-        kind=int,
-        **MANY,
-    )
+    validate_on: int | None = option("examples of the validation set that validations use, drawn once from the seed; "
+                                     "None is all", None, kind=int, **MANY)
     log_every: int = option("iterations between training records", at_least=1)
     checkpoint_every: int = option("iterations between checkpoints", at_least=1)
     population_batch: int = option("batch size of the pass that estimates the population statistics", **MANY)
-    population_on: int | None = option(
-        "examples of the training set in that pass, drawn once from the seed; None is all",
-        None,
-        kind=int,
-        **MANY,
-    )
+    population_on: int | None = option("examples of the training set in that pass, drawn once from the seed; None is "
+                                       "all", None, kind=int, **MANY)
     seed: int = option("seed of every random number of the run", 1)
     dtype: str = option("floating type", "float32", ("float32", "float64"))
-    engine: str = option(
-        "what computes the layers: kernels (fast) or equations (the readable code, step by step)",
-        "kernels",
-        ("kernels", "equations"),
-    )
+    engine: str = option("what computes the layers: kernels (fast) or equations (the readable code, step by step); "
+                         "auto is kernels where the cell has one", "auto", ("auto", "kernels", "equations"))
     device: str = option("cpu, or cuda (needs CuPy)", "cpu", ("cpu", "cuda"))
+
+    kind = ""                       # of the data, in a word: images, text
+    papers_optimizer = "rmsprop"    # in `OPTIMIZERS`
+    remedy = "use another learning rate or seed"        # for a training that diverged
+
+    @property
+    def declaration(self):
+        """The cell's; a ValueError where it is a user's that nobody has named again."""
+        return self.cell.declaration if self.cell else CELLS[self.model]
 
     @property
     def title(self):
         """What is trained, in two or three words."""
-        return f"{self.task} {self.model}"
+        return self._title(self.task)
+
+    def _title(self, data):
+        return f"{data} {self.model}{f' of {self.layers} layers' if self.layers > 1 else ''}"
 
     @property
     def normalized(self):
         """Whether the model has batch normalization."""
-        return self.model.startswith("bn")
+        return bool(self.declaration.normalized)
 
     def to_dict(self):
         """The fields as a dict, in their order."""
@@ -100,26 +120,15 @@ class TrainConfig(ABC):
     # ------------------------------------------------------------------ what a task makes of its settings
 
     @abstractmethod
-    def resolved(self):
-        """The configuration with every ``auto`` and None replaced by what it stands for."""
-
-    @abstractmethod
     def load_data(self, recorded=None):
-        """The run's data: splits ``train``, ``valid`` and ``test``, ``test_name``, and ``recorded``.
+        """The run's data: splits ``train``, ``valid`` and ``test``, ``valid_name``, ``test_name``, and ``recorded``.
 
-        Parameters
-        ----------
-        recorded : dict of str to ndarray, optional
-            What a run saved of its data: the same data are given back, or it is an error.
+        `recorded` (dict of str to ndarray) is what a run saved: the same data are given back, or it is an error.
         """
 
     @abstractmethod
     def data_checksums(self):
         """SHA-256 by name of what the run's data are read from (and checked against)."""
-
-    @abstractmethod
-    def build_optimizer(self, model):
-        """The paper's optimizer on the model's parameters."""
 
     @abstractmethod
     def measures(self, score):
@@ -130,42 +139,63 @@ class TrainConfig(ABC):
         """The measures of a `Score` in words."""
 
     @abstractmethod
-    def _input_size(self, recorded):
+    def input_size(self, recorded):
         """D, from what is recorded of the data."""
 
     @abstractmethod
-    def _add_output(self, cell, rng, recorded):
+    def add_output(self, cell, rng, recorded):
         """The model around a cell."""
+
+    def cut(self, data, lengths):
+        """The test data in segments of each of these lengths: name -> split."""
+        raise ValueError(f"lengths: expected a run on text, got one on {self.kind}; leave it out")
+
+    def whole(self, data):
+        """The test data as one sequence: x, y."""
+        raise ValueError(f"whole: expected a run on text, got one on {self.kind}; leave --whole out")
+
+    def vocabulary(self, recorded):
+        """The `minibn.data.Vocabulary` of what such a model writes."""
+        raise ValueError(f"run: expected a run on text, got one on {self.kind}, which writes nothing; name another")
+
+    # ------------------------------------------------------------------ what is made of them
+
+    def cell_options(self):
+        """Name -> value of all options of cells, those of other cells too."""
+        return {**{name: getattr(self, name) for name in CELL_OPTIONS}, **(self.cell_option or {})}
 
     def build_model(self, recorded):
         """A freshly initialised model, on the run's device; `recorded` is that of the data."""
-        options = {"dtype": self.dtype, "init": self.init, "engine": self.engine}
-        if self.normalized:
-            options |= {"gamma": self.gamma, "eps": self.eps}
-        if self.model.endswith("lstm"):
-            options["forget_bias"] = self.forget_bias
-        if self.model == "lstm":
-            options["cell_offset"] = self.cell_offset
+        options = {name: value for name, value in self.cell_options().items() if name in self.declaration.options}
         rng = generator(self.seed, "parameters")
-        size = self._input_size(recorded)
+        size = self.input_size(recorded)
         try:
-            model = self._add_output(LAYERS[self.model](size, self.hidden, rng=rng, **options), rng, recorded)
+            layers = []
+            for _ in range(self.layers):
+                layers.append(RecurrentLayer(self.declaration, layers[-1].output_size if layers else size, self.hidden,
+                                             dtype=self.dtype, rng=rng, engine=self.engine, **options))
+            model = self.add_output(layers[0] if self.layers == 1 else Stacked(layers), rng, recorded)
         except (MemoryError, OverflowError, ValueError) as error:
             raise ValueError(f"hidden: {self.hidden} units are too many for the memory of this machine ({error}); "
                              f"use fewer") from error
         return to_device(model, self.device)
 
+    @property
+    def rule(self):
+        """The class of the optimizer."""
+        return OPTIMIZERS[self.papers_optimizer if self.optimizer == "paper" else self.optimizer]
+
+    def build_optimizer(self, model):
+        """The optimizer on the model's parameters."""
+        settings = {"decay": self.rmsprop_decay} if self.rule is RMSProp else {}
+        return self.rule(model.params, self.learning_rate, **settings)
+
     # ------------------------------------------------------------------ checks
 
     def checked(self):
-        """The same settings as plain Python values, each of its kind and within its bounds.
+        """The same settings as plain Python values, each of its kind and within its bounds; else a ValueError.
 
         Numbers are looked at as the run's dtype holds them: 1e300 is infinite in float32.
-
-        Raises
-        ------
-        ValueError
-            Naming the option, what it may be, and what it was.
         """
         by_name = {f.name: f for f in fields(self)}
         try:
@@ -174,18 +204,56 @@ class TrainConfig(ABC):
         except TypeError as error:      # the value of an option, whatever is wrong with it
             raise ValueError(str(error)) from None
 
+    def resolved(self):
+        """The configuration with every ``auto`` and None replaced by what it stands for."""
+        declared = {name: self.declaration.options[name] for name in CELL_OPTIONS if name in self.declaration.options}
+        changes = {name: option.auto.get(self.kind, option.default) for name, option in declared.items()
+                   if getattr(self, name) == "auto"}
+        if self.engine == "auto":
+            changes["engine"] = "kernels" if self.declaration.kernel else "equations"
+        return replace(self, **{"noise": 0.0 if self.noise is None else self.noise, **changes})
+
     def check_together(self):
-        """Raise a ValueError if options do not go together: some are of some models only."""
+        """Raise a ValueError if options do not go together: some are of some cells only."""
         default = {f.name: f.default for f in fields(self)}
-        is_lstm = self.model.endswith("lstm")
-        if self.init == "identity_g" and not is_lstm:
-            raise ValueError(f"init: identity_g is for LSTMs, got model {self.model!r}; use identity or orthogonal")
-        if not is_lstm and self.forget_bias != default["forget_bias"]:
-            raise ValueError(f"forget_bias: only LSTMs have a forget gate, got model {self.model!r}; leave it out")
-        if not self.normalized and (self.gamma, self.eps) != (default["gamma"], default["eps"]):
-            raise ValueError(f"gamma, eps: model {self.model!r} has no batch normalization; leave them out")
-        if self.cell_offset and self.model != "lstm":
-            raise ValueError(f"cell_offset: only the plain lstm has this option, got model {self.model!r}")
+        declared = self.declaration.options
+        if twice := CELL_OPTIONS.keys() & (self.cell_option or {}):
+            raise ValueError(f"cell_option: {min(twice)} is an option of minibn's cells too; give it as such")
+        if not _is_json(self.cell_option):
+            raise ValueError(f"cell_option: expected finite numbers, texts, true or false by name, got "
+                             f"{show(self.cell_option)}; config.json has to hold them")
+        for name, value in self.cell_options().items():
+            if name not in declared and value != default.get(name):
+                raise ValueError(f"{name}: model {self.model!r} has no such option, only {', '.join(declared)}; got "
+                                 f"{value!r}, leave it out")
+            if name in declared and declared[name].choices and value not in declared[name].choices:
+                raise ValueError(f"{name}: model {self.model!r} takes {', '.join(map(str, declared[name].choices))}, "
+                                 f"got {value!r}; use one of them")
+            if name in declared:
+                declared[name].checked(name, value, self.dtype)
+        if self.engine == "kernels" and not self.declaration.kernel:
+            raise ValueError(f"engine: model {self.model!r} has no kernel, got 'kernels'; leave it out")
+        if self.rule is not RMSProp and self.rmsprop_decay != default["rmsprop_decay"]:
+            raise ValueError(f"rmsprop_decay: expected a run with RMSProp, got one with {self.rule.__name__}; leave it "
+                             f"out, or use --optimizer rmsprop")
+
+
+@dataclass(frozen=True)
+class Task:
+    """What can be trained on: its entry in `minibn.training.tasks.TASKS`."""
+
+    name: str
+    help: str
+    config: type        # the `TrainConfig` of its runs
+    presets: dict       # "paper", "quick" -> values of the settings that depend on the task or the preset
+
+
+def _is_json(value):
+    """Whether the value comes back as it is."""
+    try:
+        return json.loads(json.dumps(value)) == value
+    except (TypeError, ValueError):
+        return False
 
 
 def _checked(f, value, dtype):
@@ -197,9 +265,9 @@ def _checked(f, value, dtype):
         return check_number(f.name, value, dtype, **bounds)
     if kind is int and not choices:
         return check_integer(f.name, value, **bounds)
-    accepted = {bool: bool | np.bool_, int: int | np.integer, str: str}[kind]
+    accepted = {bool: bool | np.bool_, int: int | np.integer}.get(kind, kind)
     if not isinstance(value, accepted):
         raise TypeError(f"{f.name}: expected {kind.__name__}, got {show(value)}; see minibn train --help")
     if choices and value not in choices:
         raise ValueError(f"{f.name}: expected one of {', '.join(map(str, choices))}, got {value!r}")
-    return kind(value)
+    return value if type(value) is kind else kind(value)

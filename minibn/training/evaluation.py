@@ -11,15 +11,12 @@ from minibn.training.display import Display, tell
 from minibn.training.folder import BEST, HeldFolder, InUse, folder_path
 from minibn.training.packing import pack_statistics, reading, scalar
 from minibn.training.runs import load_best, read_run
-from minibn.training.texts import TextConfig
 from minibn.training.validation import Score, estimate_statistics, score
-
-__all__ = ["STATISTICS", "evaluate_run", "evaluate_whole_text", "evaluated", "open_run"]
 
 STATISTICS = ("population", "batch", "averaged")
 
 
-def evaluate_run(folder, statistics="population", batch_size=None, device=None, lengths=None):
+def evaluate_run(folder, statistics="population", batch_size=None, device=None, lengths=None, cell=None):
     """Loss and accuracy of a run's best model.
 
     Parameters
@@ -35,24 +32,26 @@ def evaluate_run(folder, statistics="population", batch_size=None, device=None, 
         By default the one it was trained on.
     lengths : sequence of int, optional
         Of a run on text: the test text only, cut into segments of each of these lengths.
+    cell : str or Cell, optional
+        Of a run with a cell of the user's own, as in `minibn.load`.
 
     Returns
     -------
     dict of str to Score
         For the validation set and for what the data set calls its test set; or for each length.
     """
-    with evaluated(folder, statistics, device) as opened:
+    with evaluated(folder, statistics, device, cell) as opened:
         return opened.splits(batch_size, lengths)
 
 
-def evaluate_whole_text(folder, statistics="population", device=None, piece_steps=None, progress="auto"):
+def evaluate_whole_text(folder, statistics="population", device=None, piece_steps=None, progress="auto", cell=None):
     """Score of a run's best model on the whole test text as one sequence, batch 1 (Table 2 of the paper).
 
     Streams over time in bounded memory, and in float64: rounding adds up over hundreds of thousands of steps.
 
     Parameters
     ----------
-    folder, device
+    folder, device, cell
         As in `evaluate_run`.
     statistics : {"population", "averaged"}
         Beyond the segments' length the last step's are repeated. A batch of one has none of its own.
@@ -66,21 +65,21 @@ def evaluate_whole_text(folder, statistics="population", device=None, piece_step
     dict of str to Score
         Of one entry.
     """
-    with evaluated(folder, statistics, device) as opened:
+    with evaluated(folder, statistics, device, cell) as opened:
         return opened.whole_text(piece_steps, progress)
 
 
-def open_run(folder, device=None):
+def open_run(folder, device=None, cell=None):
     """The `Best` of a run; its population statistics are estimated now if the run ended before that, and saved."""
-    with evaluated(folder, "population", device) as opened:
+    with evaluated(folder, "population", device, cell) as opened:
         opened.given()
         return opened.best
 
 
 @contextmanager
-def evaluated(folder, statistics="population", device=None):
+def evaluated(folder, statistics="population", device=None, cell=None):
     """An `Evaluation`; statistics that had to be estimated are saved at its end, after the results."""
-    opened = Evaluation(folder, statistics, device)
+    opened = Evaluation(folder, statistics, device, cell)
     yield opened
     if opened.estimated:
         _save(opened.folder, opened.best)
@@ -89,11 +88,11 @@ def evaluated(folder, statistics="population", device=None):
 class Evaluation:
     """A run's best model and its data; the arguments are those of `evaluate_run`."""
 
-    def __init__(self, folder, statistics, device):
+    def __init__(self, folder, statistics, device, cell):
         if statistics not in STATISTICS:
             raise ValueError(f"statistics: expected one of {', '.join(STATISTICS)}, got {statistics!r}")
         self.folder, self.statistics = folder_path(folder), statistics
-        self.best, self.estimated = load_best(folder, device), False
+        self.best, self.estimated = load_best(folder, device, cell), False
 
     @cached_property
     def data(self):
@@ -112,32 +111,25 @@ class Evaluation:
 
     def splits(self, batch_size=None, lengths=None):
         """What `evaluate_run` gives."""
-        config, data = self.best.config, self.data
+        config = self.best.config
         if batch_size is not None:
             batch_size = check_integer("batch_size", batch_size, 2, "one example alone has no variance")
-        if lengths is None:
-            splits = {data.valid_name: (data.valid, "validation noise"), data.test_name: (data.test, "test noise")}
-        elif isinstance(config, TextConfig):
-            splits = {f"{data.test_name}, length {n}": (data.test.with_length(n), "test noise") for n in lengths}
-        else:
-            raise ValueError("lengths: expected a run on text, got one on images, which have one length; leave it out")
+        data = self.data
+        splits = {data.valid_name: (data.valid, "validation noise"), data.test_name: (data.test, "test noise")}
+        if lengths is not None:
+            splits = {name: (split, "test noise") for name, split in config.cut(data, lengths).items()}
         given = self.given()
-        return {
-            name: score(self.best.model, config, split, purpose, statistics=given, batch_size=batch_size)
-            for name, (split, purpose) in splits.items()
-        }
+        return {name: score(self.best.model, config, split, purpose, statistics=given, batch_size=batch_size)
+                for name, (split, purpose) in splits.items()}
 
     def whole_text(self, piece_steps=None, progress="auto"):
         """What `evaluate_whole_text` gives."""
         config = self.best.config
         if self.statistics == "batch":
             raise ValueError("statistics: expected population or averaged, got 'batch'; one sequence has no batch")
-        if not isinstance(config, TextConfig):
-            raise ValueError(f"{self.folder}: expected a run on text, got one on images; leave --whole out")
-        data = self.data
+        x, y = to_device(config.whole(self.data), config.device)
         given = self.given()
         model = self.best.model.map_params(lambda param: param.astype("float64"))
-        x, y = to_device(data.test.whole(), config.device)
         display = Display(progress, 0, len(x), config.title)
         try:
             loss, correct = model.totals(x, y, statistics=given, piece_steps=piece_steps, observe=display.advance)
@@ -146,7 +138,7 @@ class Evaluation:
         loss = float(loss) / y.size
         if not math.isfinite(loss):
             raise FloatingPointError("the loss of the model on the whole text is not finite; train another one")
-        return {f"{data.test_name}, one sequence": Score(loss, int(correct), y.size)}
+        return {f"{self.data.test_name}, one sequence": Score(loss, int(correct), y.size)}
 
 
 def _save(folder, best):

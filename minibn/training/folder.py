@@ -8,8 +8,6 @@ from pathlib import Path
 from minibn.errors import show
 from minibn.training.checkpoints import cannot_write
 
-__all__ = ["BEST", "CONFIG", "LAST", "METRICS", "HeldFolder", "InUse", "folder_path"]
-
 CONFIG, METRICS, LAST, BEST = FILES = "config.json", "metrics.jsonl", "last.npz", "best.npz"
 LOCK = ".lock"
 NO_LOCKS = {errno.ENOSYS, errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EINVAL}
@@ -32,14 +30,7 @@ class HeldFolder:
 
     The lock comes first: whatever is decided from the files is decided inside. A lock file that a killed process
     left behind locks nothing. If the context ends in an error before there is a checkpoint, the folder is left as it
-    was found: what failed does not stand in the way of the next try.
-
-    Raises
-    ------
-    InUse
-        If another process holds it.
-    OSError
-        If the folder cannot be written.
+    was found: what failed does not stand in the way of the next try. `InUse` if another process holds it.
     """
 
     def __init__(self, folder):

@@ -5,34 +5,15 @@ from dataclasses import dataclass, replace
 from minibn.data import load_mnist, load_mnist_subset, pixel_order
 from minibn.data.mnist import FILES, SUBSET_FILE
 from minibn.models import SequenceClassifier
-from minibn.optimizers import RMSProp
-from minibn.training.config import INITS, TrainConfig, option
-
-__all__ = ["IMAGE_PRESETS", "ImageConfig"]
+from minibn.training.config import Task, TrainConfig, option
 
 CLASSES = 10
 
-PAPER = {
-    "data": "mnist",
-    "side": 28,
-    "hidden": 100,
-    "batch": 100,
-    "iterations": 100_000,
-    "learning_rate": 1e-3,
-    "validate_every": 500,
-    "log_every": 50,
-    "checkpoint_every": 100,
-    "population_batch": 5000,
-}
-QUICK = PAPER | {
-    "data": "subset",
-    "side": 14,
-    "iterations": 300,
-    "validate_every": 50,
-    "log_every": 10,
-    "checkpoint_every": 50,
-}
-IMAGE_PRESETS = {"paper": PAPER, "quick": QUICK}
+PAPER = {"data": "mnist", "side": 28, "hidden": 100, "batch": 100, "iterations": 100_000, "learning_rate": 1e-3,
+         "validate_every": 500, "log_every": 50, "checkpoint_every": 100, "population_batch": 5000}
+QUICK = PAPER | {"data": "subset", "side": 14, "iterations": 300, "validate_every": 50, "log_every": 10,
+                 "checkpoint_every": 50}
+PRESETS = {"paper": PAPER, "quick": QUICK}
 """``paper``: 200 epochs of MNIST; ``quick`` takes a few minutes on two cores with the shipped images."""
 
 
@@ -40,22 +21,9 @@ IMAGE_PRESETS = {"paper": PAPER, "quick": QUICK}
 class ImageConfig(TrainConfig):
     """The settings of a run on images."""
 
-    task: str = option("pixels in order (mnist) or in one fixed shuffled order (pmnist)", "pmnist", ("mnist", "pmnist"))
-    data: str = option(
-        "all of MNIST, or the 5,000 images shipped with minibn", choices=("mnist", "subset"), kind=str
-    )
-    init: str = option(
-        "initial W_h: auto is identity_g (identity for the candidate, one orthogonal matrix for the three "
-        "gates) for LSTMs and identity for RNNs",
-        "auto",
-        INITS,
-    )
-    noise: float | None = option(
-        "standard deviation of the noise on h0; None is 0.1 for a BN model on pixels in order, else 0",
-        None,
-        kind=float,
-        at_least=0,
-    )
+    data: str = option("all of MNIST, or the 5,000 images shipped with minibn", choices=("mnist", "subset"), kind=str)
+    noise: float | None = option("standard deviation of the noise on h0; None is 0.1 for a BN model on pixels in "
+                                 "order, else 0", None, kind=float, at_least=0)
     side: int = option("images of 28x28 pixels, or averaged down to 14x14", choices=(28, 14))
     index_map: str = option(
         "order of the pixels: auto is in_order for mnist and permutation (drawn from the seed) for pmnist; "
@@ -63,29 +31,29 @@ class ImageConfig(TrainConfig):
         "auto",
         ("auto", "in_order", "permutation", "authors_seed1"),
     )
-    rmsprop_decay: float = option(
-        "decay of RMSProp's mean square (the published scripts have 0.5)", 0.9, at_least=0, below=1
-    )
+    kind = "images"
+
+    @property
+    def remedy(self):
+        if self.normalized and self.task == "mnist" and self.noise == 0:
+            return "on pixels in order a BN model needs noise on h0 (0.1)"
+        return super().remedy
 
     def resolved(self):
         changes = {}
         if self.index_map == "auto":
             changes["index_map"] = "permutation" if self.task == "pmnist" else "in_order"
-        if self.init == "auto":
-            changes["init"] = "identity_g" if self.model.endswith("lstm") else "identity"
         if self.noise is None:
             # With the pixels in order every image starts black: without noise all states of a batch coincide,
             # every variance is zero, and the gradient overflows.
             changes["noise"] = 0.1 if self.normalized and self.task == "mnist" else 0.0
-        return replace(self, **changes)
+        return replace(super().resolved(), **changes)
 
     def check_together(self):
         super().check_together()
         if (self.task == "mnist") != (self.index_map == "in_order"):
-            raise ValueError(
-                f"index_map: {self.index_map!r} does not belong to task {self.task!r}; mnist is in_order, "
-                "pmnist is permutation or authors_seed1"
-            )
+            raise ValueError(f"index_map: {self.index_map!r} does not belong to task {self.task!r}; mnist is in_order, "
+                             "pmnist is permutation or authors_seed1")
         if self.index_map == "authors_seed1" and self.side != 28:
             raise ValueError(f"index_map: authors_seed1 is a map of 28x28 images, got side {self.side}; use --side 28")
 
@@ -99,17 +67,20 @@ class ImageConfig(TrainConfig):
         files = FILES.values() if self.data == "mnist" else [SUBSET_FILE]
         return {file.name: file.sha256 for file in files}
 
-    def _input_size(self, recorded):
+    def input_size(self, recorded):
         return 1
 
-    def _add_output(self, cell, rng, recorded):
+    def add_output(self, cell, rng, recorded):
         return SequenceClassifier(cell, CLASSES, rng=rng)
-
-    def build_optimizer(self, model):
-        return RMSProp(model.params, self.learning_rate, self.rmsprop_decay)
 
     def measures(self, score):
         return {"loss": score.loss, "accuracy": score.accuracy}
 
     def summary(self, measures):
         return f"loss {measures['loss']:.4f}, accuracy {measures['accuracy']:.4f}"
+
+
+TASKS = (
+    Task("mnist", "images of digits, pixel by pixel in order", ImageConfig, PRESETS),
+    Task("pmnist", "images of digits, pixel by pixel in one fixed shuffled order", ImageConfig, PRESETS),
+)

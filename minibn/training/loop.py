@@ -18,9 +18,8 @@ import numpy as np
 
 from minibn.backend import to_device, to_host
 from minibn.optimizers import clip_by_global_norm
-from minibn.training.display import Display, tell
+from minibn.training.display import DelayedInterrupt, Display, Interrupted, tell
 from minibn.training.folder import METRICS, HeldFolder
-from minibn.training.interrupt import DelayedInterrupt, Interrupted
 from minibn.training.metrics import read_metrics
 from minibn.training.packing import reading
 from minibn.training.randomness import generator, normal
@@ -28,8 +27,6 @@ from minibn.training.resuming import Resumable, check_same_config, find_run
 from minibn.training.runs import load_best, refuse_existing
 from minibn.training.tasks import make_config
 from minibn.training.validation import estimate_statistics, score
-
-__all__ = ["train"]
 
 
 def train(config, folder, resume=False, progress="auto"):
@@ -126,9 +123,11 @@ class _Training(Resumable):
         self.progress.iteration += 1
         iteration = self.progress.iteration
         x, y = to_device(self.batch(iteration), config.device)
-        shape = (x.shape[1], config.hidden)
-        noise = normal(shape, config.noise, config.dtype, config.seed, "training noise", iteration)
-        loss, grads = self.model.loss_and_grads(x, y, initial_noise=to_device(noise, config.device))
+        cell, shape = self.model.cell, x.shape[:2]
+        noise = normal((shape[1], cell.noise_size), config.noise, config.dtype, config.seed, "training noise",
+                       iteration)
+        data = cell.draw_data(generator(config.seed, "training data", iteration), *shape)
+        loss, grads = self.model.loss_and_grads(x, y, initial_noise=to_device(noise, config.device), data=data or None)
         grads, norm = clip_by_global_norm(grads, config.clip)
         self.optimizer.step(grads)
         self.sums[0] += loss
@@ -191,14 +190,10 @@ class _Training(Resumable):
             now.best_loss, now.best_correct, now.best_predictions = result
             now.best_iteration = now.iteration
             self.save_best(self.model, None)
-        self.metrics.write(
-            "valid", iteration=now.iteration, **measures, best=best, seconds=self.seconds()
-        )
+        self.metrics.write("valid", iteration=now.iteration, **measures, best=best, seconds=self.seconds())
         mark = " (best so far)" if best else ""
-        self.display.say(
-            f"iteration {now.iteration}/{config.iterations}, validation {config.summary(measures)}{mark}, "
-            f"{self.seconds():.0f} s"
-        )
+        self.display.say(f"iteration {now.iteration}/{config.iterations}, validation {config.summary(measures)}{mark}, "
+                         f"{self.seconds():.0f} s")
 
     # ------------------------------------------------------------------ the end
 
@@ -231,10 +226,8 @@ class _Training(Resumable):
         now.finished = 1
         self.save()
         how = " with population statistics" if config.normalized else ""
-        self.display.say(
-            f"best model: iteration {now.best_iteration}, {self.data.test_name}: "
-            f"{config.summary(config.measures(population))}{how}"
-        )
+        self.display.say(f"best model: iteration {now.best_iteration}, {self.data.test_name}: "
+                         f"{config.summary(config.measures(population))}{how}")
         return {"kind": "final", **final, "seconds": self.seconds()}
 
     def seconds(self):

@@ -12,18 +12,11 @@ from pathlib import Path
 from minibn.errors import show
 from minibn.training.checkpoints import RESTORE, cannot_write
 
-__all__ = ["MetricsFile", "kept_bytes", "parse_object", "read_metrics", "without_clock"]
-
 INTACT = "the last checkpoint is intact"
 
 
 class MetricsFile:
-    """The metrics of a run, open for appending. Who writes to it holds the folder (`minibn.training.folder`).
-
-    Parameters
-    ----------
-    path : path-like
-    """
+    """The metrics of a run, open for appending. Who writes to it holds the folder (`minibn.training.folder`)."""
 
     def __init__(self, path):
         self.path = Path(path)
@@ -35,13 +28,7 @@ class MetricsFile:
         self.records = 0
 
     def cut_back(self, keep):
-        """Keep this many records; whatever follows them is cut off, half a line included.
-
-        Raises
-        ------
-        ValueError
-            If there are fewer complete records, or one of them is damaged.
-        """
+        """Keep this many records, checked by `kept_bytes`; what follows is cut off, half a line included."""
         self._file.truncate(kept_bytes(self.path, keep))
         self.records = keep
 
@@ -63,15 +50,11 @@ class MetricsFile:
         except OSError as error:
             raise cannot_write(self.path, error, INTACT) from error
 
-    def close(self):
-        """Close the file."""
-        self._file.close()
-
     def __enter__(self):
         return self
 
     def __exit__(self, *exception):
-        self.close()
+        self._file.close()
 
 
 def read_metrics(path):
@@ -80,19 +63,13 @@ def read_metrics(path):
     Raises
     ------
     ValueError
-        Naming the file and the line that is no record.
+        A line is no record.
     """
     return [_record(path, number, line) for number, line in enumerate(_complete_lines(path), start=1)]
 
 
 def kept_bytes(path, keep):
-    """How long the first `keep` records of the file at `path` are, each of them read and found to be one.
-
-    Raises
-    ------
-    ValueError
-        If there are fewer, or one of them is damaged.
-    """
+    """How long the first `keep` records are; a ValueError if there are fewer, or one of them is damaged."""
     lines = _complete_lines(path) if keep or Path(path).exists() else []
     if len(lines) < keep:
         raise ValueError(f"{path}: expected at least the {keep} records of the checkpoint, got {len(lines)}; {RESTORE}")
@@ -102,13 +79,7 @@ def kept_bytes(path, keep):
 
 
 def parse_object(text):
-    """The JSON object in some bytes, as a dict.
-
-    Raises
-    ------
-    ValueError
-        If it is not UTF-8, not JSON, no object, nested too deeply, or holds a number that is not finite.
-    """
+    """The JSON object in some bytes, as a dict; a ValueError for anything else, and for infinite numbers."""
     try:
         found = json.loads(text.decode("utf-8"), parse_constant=_finite, parse_float=_finite)
     except RecursionError:

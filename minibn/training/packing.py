@@ -11,16 +11,14 @@ from dataclasses import dataclass, fields
 import numpy as np
 
 from minibn.backend import array_module, to_device, to_host
+from minibn.cells.user import CellNotNamed
 from minibn.data import DataError
-from minibn.layers.checks import check_statistics
+from minibn.layers.checks import check_names, check_statistics
 from minibn.statistics import PopulationStatistics
 from minibn.training.checkpoints import RESTORE
 from minibn.training.metrics import parse_object
 from minibn.training.tasks import make_config
 from minibn.training.validation import Score
-
-__all__ = ["Progress", "check_params", "config_of", "pack_model", "pack_statistics", "reading", "recorded_data",
-           "scalar", "token_of", "under", "unpack_model", "unpack_statistics"]
 
 OLDER = {"engine": "equations"}     # what runs did whose configuration does not say, having been made before it could
 OTHER = "give the folder that this checkpoint was made in"
@@ -45,13 +43,12 @@ class Progress:
 
     def pack(self):
         """The arrays of a checkpoint that say it."""
-        return {f"progress/{f.name}": np.asarray(getattr(self, f.name)) for f in fields(self)}
+        return prefixed("progress/", {name: np.asarray(value) for name, value in vars(self).items()})
 
     @classmethod
     def unpack(cls, arrays):
         """The inverse of `pack`."""
-        kinds = {int: "i", float: "f"}
-        now = cls(**{f.name: scalar(arrays, f"progress/{f.name}", kinds[f.type]) for f in fields(cls)})
+        now = cls(**{f.name: scalar(arrays, f"progress/{f.name}", f.type.__name__[0]) for f in fields(cls)})
         if min(now.iteration, now.best_iteration, now.records, now.best_correct + 1, now.best_predictions - 1) < 0:
             raise ValueError(f"it counts {now}")
         return now
@@ -62,7 +59,7 @@ def reading(path, otherwise="not a checkpoint of this version of minibn"):
     """Whatever is wrong with the content of a file is a ValueError that names the file, and what to do."""
     try:
         yield
-    except DataError:       # not the file's fault
+    except (DataError, CellNotNamed):       # not the file's fault
         raise
     except (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError) as error:
         what = f"{error.args[0]} is missing" if isinstance(error, KeyError) else error
@@ -92,6 +89,11 @@ def scalar(arrays, name, kind):
     return array.item()
 
 
+def prefixed(prefix, arrays):
+    """The arrays with a prefix before their names."""
+    return {f"{prefix}{name}": array for name, array in arrays.items()}
+
+
 def under(prefix, arrays):
     """Those of the arrays whose names begin so, without the prefix."""
     return {name.removeprefix(prefix): array for name, array in arrays.items() if name.startswith(prefix)}
@@ -99,13 +101,8 @@ def under(prefix, arrays):
 
 def pack_model(config, model, recorded, token=None):
     """What every checkpoint begins with: the parameters, the settings, what is recorded of the data, whose it is."""
-    params = to_host(dict(model.params))
-    return {
-        **{f"params/{name}": array for name, array in params.items()},
-        **{f"data/{name}": value for name, value in recorded.items()},
-        "config": json.dumps(config.to_dict()),
-        **({} if token is None else {"token": token}),
-    }
+    return {**prefixed("params/", to_host(dict(model.params))), **prefixed("data/", recorded),
+            "config": json.dumps(config.to_dict()), **({} if token is None else {"token": token})}
 
 
 def recorded_data(arrays):
@@ -125,10 +122,8 @@ def check_params(path, arrays, model):
             raise ValueError(f"{path}: a checkpoint of another model: parameter {name!r} is only in {where}; {OTHER}")
         param = model.params[name]
         if saved[name].shape != param.shape or saved[name].dtype != param.dtype:
-            raise ValueError(
-                f"{path}: a checkpoint of another model: {name} is {saved[name].dtype} {saved[name].shape} "
-                f"in it, but {param.dtype} {param.shape} in the model; {OTHER}"
-            )
+            raise ValueError(f"{path}: a checkpoint of another model: {name} is {saved[name].dtype} "
+                             f"{saved[name].shape} in it, but {param.dtype} {param.shape} in the model; {OTHER}")
     return saved
 
 
@@ -142,10 +137,7 @@ def unpack_model(path, arrays, model):
 def pack_statistics(statistics):
     """What ``best.npz`` says about the population statistics, which may not be estimated yet (None)."""
     arrays = {} if statistics is None else to_host(statistics).to_arrays()
-    return {
-        "statistics_estimated": np.asarray(statistics is not None),
-        **{f"statistics/{name}": array for name, array in arrays.items()},
-    }
+    return {"statistics_estimated": np.asarray(statistics is not None), **prefixed("statistics/", arrays)}
 
 
 def unpack_statistics(arrays, model, device):
@@ -153,5 +145,7 @@ def unpack_statistics(arrays, model, device):
     if not scalar(arrays, "statistics_estimated", "b"):
         return None
     statistics = to_device(PopulationStatistics.from_arrays(under("statistics/", arrays)), device)
-    check_statistics(model.cell, statistics, N=None)
+    check_names("statistics", statistics, model.terms)
+    for prefix, layer in model.cell.leaves():
+        check_statistics(layer, under(prefix, statistics), N=None)
     return statistics

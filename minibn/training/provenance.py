@@ -11,13 +11,12 @@ import numpy as np
 
 import minibn
 
-__all__ = ["THREAD_VARIABLES", "made_with"]
-
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 
 def made_with(config):
     """Circumstances, for the record: nothing reads them back."""
+    program = Path(sys.argv[0]).name        # without the folder that it lies in
     return {
         "minibn": minibn.__version__,
         "commit": _commit(),
@@ -28,15 +27,9 @@ def made_with(config):
         "threads": {name: os.environ[name] for name in THREAD_VARIABLES if name in os.environ},
         "blas_core": os.environ.get("OPENBLAS_CORETYPE"),       # as asked for; None: as OpenBLAS chose
         "started": datetime.now(UTC).isoformat(timespec="seconds"),
-        "command": shlex.join([_program(), *sys.argv[1:]]),
+        "command": shlex.join(["minibn" if program == "__main__.py" else program, *sys.argv[1:]]),
         "data_sha256": config.data_checksums(),
     }
-
-
-def _program():
-    """How this process was started, without the folder that the program lies in."""
-    name = Path(sys.argv[0]).name
-    return "minibn" if name == "__main__.py" else name
 
 
 def _commit():
@@ -47,13 +40,8 @@ def _commit():
     import subprocess  # a browser's Python lacks it, and has no checkout
 
     try:
-        found = subprocess.run(
-            ["git", "-C", str(checkout), "rev-parse", "HEAD"],
-            capture_output=True,
-            text=True,
-            timeout=5,
-            check=True,
-        )
+        found = subprocess.run(["git", "-C", str(checkout), "rev-parse", "HEAD"], capture_output=True, text=True,
+                               timeout=5, check=True)
     except (OSError, subprocess.SubprocessError):
         return None
     return found.stdout.strip()

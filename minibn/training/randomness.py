@@ -6,8 +6,6 @@ the uninterrupted one would have drawn, and adding a draw somewhere changes no o
 
 import numpy as np
 
-__all__ = ["PURPOSES", "generator", "normal"]
-
 PURPOSES = {
     "parameters": 1,
     "shuffle": 2,  # index: epoch
@@ -17,33 +15,19 @@ PURPOSES = {
     "test noise": 6,
     "validation subset": 7,
     "population subset": 8,
+    "training data": 9,     # of the cell, such as masks; index: iteration
+    "population data": 10,  # likewise; index: batch
 }
 """One number per purpose. Numbers are never reused or changed: old seeds keep their meaning."""
 
 
 def generator(seed, purpose, *index):
-    """A NumPy generator that belongs to this seed, purpose and index alone.
-
-    Parameters
-    ----------
-    seed : int
-        The run's seed, at least 0.
-    purpose : str
-        A name in `PURPOSES`.
-    *index : int
-        Which of the purpose's draws: the epoch, the iteration, ...
-    """
+    """A NumPy generator that belongs to this seed, this name in `PURPOSES` and this index (epoch, iteration) alone."""
     return np.random.default_rng([seed, PURPOSES[purpose], *index])
 
 
 def normal(shape, std, dtype, seed, purpose, *index):
-    """Gaussian noise of mean 0, drawn on the host in float64 and rounded: the same on every device.
-
-    Returns
-    -------
-    ndarray of the given shape and dtype, or None
-        None where ``std`` is zero: then there is no noise to add.
-    """
+    """Gaussian noise of mean 0, drawn on the host in float64 and rounded: the same on every device; None of std 0."""
     if std == 0:
         return None
     return (std * generator(seed, purpose, *index).standard_normal(shape)).astype(dtype)

@@ -7,35 +7,19 @@ from dataclasses import fields, replace
 import numpy as np
 
 from minibn.backend import array_module, to_device, to_host
+from minibn.cells.user import is_user_cell
+from minibn.training import packing
 from minibn.training.checkpoints import RESTORE, NotFinite, checksum, read_checkpoint, write_checkpoint
 from minibn.training.folder import BEST, CONFIG, LAST, METRICS, folder_path
 from minibn.training.metrics import MetricsFile, kept_bytes
-from minibn.training.packing import (
-    Progress,
-    check_params,
-    config_of,
-    pack_model,
-    pack_statistics,
-    reading,
-    recorded_data,
-    scalar,
-    token_of,
-    under,
-    unpack_model,
-)
-from minibn.training.runs import Run, read_run, start_run
+from minibn.training.runs import Run, name_again, read_run, start_run
 from minibn.training.tasks import make_config
-
-__all__ = ["Resumable", "check_same_config", "find_run", "resumed_config"]
 
 
 def find_run(folder):
     """The `Run` to resume in a folder, None where there is none yet. A lost ``config.json`` is made from ``last.npz``.
 
-    Raises
-    ------
-    FileNotFoundError
-        If ``last.npz`` is missing although the run has trained: its records or its best model are here.
+    If ``last.npz`` is missing although the run has trained, that is an error: its records or best model are here.
     """
     folder = folder_path(folder)
     here = {name for name in (CONFIG, LAST, BEST) if (folder / name).exists()}
@@ -53,30 +37,22 @@ def _restored(folder):
     """The `Run` that ``last.npz`` tells of."""
     path = folder / LAST
     arrays = read_checkpoint(path)
-    with reading(path):
-        token = token_of(arrays)
-        data = None if token is None else checksum(recorded_data(arrays))
+    with packing.reading(path):
+        token = packing.token_of(arrays)
+        data = None if token is None else checksum(packing.recorded_data(arrays))
         note = {"restored": f"{CONFIG} was lost and made again from {LAST}; what the run was made with is not known"}
-        return Run(folder, config_of(arrays), note, token, data)
+        return Run(folder, packing.config_of(arrays), note, token, data)
 
 
 def check_same_config(recorded, asked):
-    """Refuse to resume with other settings. More iterations are allowed: they continue a finished run.
-
-    Raises
-    ------
-    ValueError
-        Naming the first option that differs.
-    """
+    """Refuse to resume with other settings. More iterations are allowed: they continue a finished run."""
     for f in fields(recorded):
         before, now = getattr(recorded, f.name), getattr(asked, f.name, None)
         if before == now or (f.name == "iterations" and now > before):
             continue
         what = "at least the run's" if f.name == "iterations" else "the run's"
-        raise ValueError(
-            f"{f.name}: expected {what} {before!r} with --resume, got {now!r}; leave the option out, or "
-            "start another run with --run"
-        )
+        raise ValueError(f"{f.name}: expected {what} {before!r} with --resume, got {now!r}; leave the option out, or "
+                         "start another run with --run")
 
 
 def resumed_config(folder, **options):
@@ -86,7 +62,7 @@ def resumed_config(folder, **options):
     ----------
     folder : path-like
     **options
-        What the user asked for explicitly; it must agree with the run.
+        What the user asked for explicitly; it must agree with the run. A user's cell must be named again.
     """
     run = find_run(folder)
     if run is None:
@@ -94,6 +70,8 @@ def resumed_config(folder, **options):
     recorded = run.config
     # First the task alone: other tasks have other options.
     check_same_config(recorded, replace(recorded, task=options.get("task", recorded.task)))
+    if is_user_cell(options.get("model")):
+        name_again(run, options.pop("model"))
     asked = replace(recorded, **options).resolved()
     check_same_config(recorded, asked)
     return make_config(**asked.to_dict())
@@ -110,7 +88,7 @@ class Resumable:
         self.data = config.load_data()
         self.model = config.build_model(self.data.recorded)
         self.optimizer = config.build_optimizer(self.model)
-        self.progress = Progress()
+        self.progress = packing.Progress()
         self.metrics, self.token = None, None
         # Sums of loss and gradient norm, and their number, since the last training record. They live on
         # the device, so that no iteration waits for it.
@@ -143,20 +121,17 @@ class Resumable:
         now = self.progress
         now.records, now.seconds = self.metrics.records, self.seconds()
         self.metrics.sync()
-        self.write(LAST, self.model, {
-            **{f"optimizer/{name}": array for name, array in to_host(self.optimizer.state_arrays()).items()},
-            **now.pack(),
-            "progress/sums": to_host(self.sums),
-        })
+        optimizer = packing.prefixed("optimizer/", to_host(self.optimizer.state_arrays()))
+        self.write(LAST, self.model, {**optimizer, **now.pack(), "progress/sums": to_host(self.sums)})
 
     def save_best(self, model, statistics):
         """Write ``best.npz``."""
         iteration = np.asarray(self.progress.best_iteration)
-        self.write(BEST, model, {"iteration": iteration, **pack_statistics(statistics)})
+        self.write(BEST, model, {"iteration": iteration, **packing.pack_statistics(statistics)})
 
     def write(self, name, model, more):
         """Write a checkpoint of the run: what each begins with, and more."""
-        arrays = pack_model(self.config, model, self.data.recorded, self.token)
+        arrays = packing.pack_model(self.config, model, self.data.recorded, self.token)
         try:
             write_checkpoint(self.folder / name, arrays | more)
         except NotFinite:
@@ -168,22 +143,20 @@ class Resumable:
         arrays = run.read(LAST)
         # First the data, which may be others now: another text could have another alphabet, another NumPy may draw
         # another permutation.
-        recorded = recorded_data(arrays)
+        recorded = packing.recorded_data(arrays)
         if checksum(self.data.recorded) != checksum(recorded):
-            with reading(path):
+            with packing.reading(path):
                 self.data = self.config.load_data(recorded)
-        unpack_model(path, arrays, self.model)
-        with reading(path):
-            self.optimizer.load_state_arrays(under("optimizer/", arrays))
-            now = self.progress = Progress.unpack(arrays)
+        packing.unpack_model(path, arrays, self.model)
+        with packing.reading(path):
+            self.optimizer.load_state_arrays(packing.under("optimizer/", arrays))
+            now = self.progress = packing.Progress.unpack(arrays)
             if arrays["progress/sums"].shape != self.sums.shape:
                 raise ValueError("progress/sums are not three numbers")
             self.sums[:] = array_module(self.sums).asarray(arrays["progress/sums"])
         if now.iteration > self.config.iterations:
-            raise ValueError(
-                f"iterations: expected at least the {now.iteration} that {path} has behind it, got "
-                f"{self.config.iterations}; ask for more with --iterations"
-            )
+            raise ValueError(f"iterations: expected at least the {now.iteration} that {path} has behind it, got "
+                             f"{self.config.iterations}; ask for more with --iterations")
         kept_bytes(self.folder / METRICS, now.records)
         if now.best_iteration or (self.folder / BEST).exists():
             self.check_best(run)
@@ -198,36 +171,28 @@ class Resumable:
         """
         path, now = self.folder / BEST, self.progress
         if not path.exists():
-            raise FileNotFoundError(
-                errno.ENOENT, f"the best model, of iteration {now.best_iteration}, is missing; {RESTORE}", str(path)
-            )
+            text = f"the best model, of iteration {now.best_iteration}, is missing; {RESTORE}"
+            raise FileNotFoundError(errno.ENOENT, text, str(path))
         arrays = run.read(BEST)
-        check_params(path, arrays, self.model)
-        with reading(path):
-            iteration = scalar(arrays, "iteration", "i")
+        packing.check_params(path, arrays, self.model)
+        with packing.reading(path):
+            iteration = packing.scalar(arrays, "iteration", "i")
         if iteration != now.best_iteration and iteration <= now.iteration:
             self.exchanged(iteration)
 
     def exchanged(self, iteration):
-        raise ValueError(
-            f"{self.folder / BEST}: expected the model of iteration {self.progress.best_iteration}, got that of "
-            f"iteration {iteration}; {RESTORE}"
-        )
+        raise ValueError(f"{self.folder / BEST}: expected the model of iteration {self.progress.best_iteration}, got "
+                         f"that of iteration {iteration}; {RESTORE}")
 
     def diverged(self, what):
         """Stop before anything is saved."""
-        config, now = self.config, self.progress
-        remedy = "use another learning rate or seed"
-        if config.normalized and config.task == "mnist" and config.noise == 0:
-            remedy = "on pixels in order a BN model needs noise on h0 (0.1)"
-        raise FloatingPointError(
-            f"{what} is not finite at iteration {now.iteration} or shortly before; training stopped. "
-            f"{self.saved()}; {remedy} in a new run"
-        )
+        raise FloatingPointError(f"{what} is not finite at iteration {self.progress.iteration} or shortly before; "
+                                 f"training stopped. {self.saved()}; {self.config.remedy} in a new run")
 
     def saved(self):
         """Which iteration is saved, as a sentence: what ``last.npz`` says, whatever happened since."""
         path = self.folder / LAST
         if not path.exists():
             return "There is no checkpoint yet"
-        return f"The last good checkpoint is {path}, iteration {Progress.unpack(read_checkpoint(path)).iteration}"
+        iteration = packing.Progress.unpack(read_checkpoint(path)).iteration
+        return f"The last good checkpoint is {path}, iteration {iteration}"

@@ -17,44 +17,16 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import NamedTuple
 
+from minibn.cells.user import open_cell
+from minibn.errors import show
 from minibn.statistics import PopulationStatistics
+from minibn.training import packing
 from minibn.training.checkpoints import RESTORE, checksum, read_checkpoint, write_atomically
 from minibn.training.config import TrainConfig
 from minibn.training.folder import BEST, CONFIG, LAST, METRICS, folder_path
 from minibn.training.metrics import parse_object
-from minibn.training.packing import (
-    Progress,
-    config_of,
-    pack_model,
-    pack_statistics,
-    reading,
-    recorded_data,
-    scalar,
-    settings_of,
-    token_of,
-    unpack_model,
-    unpack_statistics,
-)
 from minibn.training.provenance import made_with
 from minibn.training.tasks import make_config
-
-__all__ = [
-    "BEST",
-    "CONFIG",
-    "LAST",
-    "METRICS",
-    "Run",
-    "TrainedModel",
-    "load",
-    "load_best",
-    "pack_model",
-    "pack_statistics",
-    "read_config",
-    "read_run",
-    "refuse_existing",
-    "start_run",
-    "unpack_model",
-]
 
 
 class TrainedModel(NamedTuple):
@@ -91,17 +63,12 @@ class Run:
         write_atomically(self.folder / CONFIG, text.encode())
 
     def read(self, name):
-        """The arrays of one of the run's checkpoints, which has shown that it is this run's.
-
-        Raises
-        ------
-        FileNotFoundError, ValueError
-            If it is missing, damaged, or of another run.
-        """
+        """The arrays of one of the run's checkpoints, which has shown that it is this run's; else an error."""
         path = self.folder / name
         arrays = read_checkpoint(path)
-        with reading(path):
-            config, token, data = config_of(arrays), token_of(arrays), checksum(recorded_data(arrays))
+        with packing.reading(path):
+            config, token = packing.config_of(arrays), packing.token_of(arrays)
+            data = checksum(packing.recorded_data(arrays))
         for f in fields(self.config):
             ours, its = getattr(self.config, f.name), getattr(config, f.name, None)
             if f.name != "iterations" and ours != its:
@@ -117,7 +84,7 @@ class Run:
                          f"put the file of this run back, or train again in a new folder")
 
 
-def load(folder, device=None):
+def load(folder, device=None, cell=None):
     """The best model of a run, with its population statistics.
 
     Parameters
@@ -126,6 +93,9 @@ def load(folder, device=None):
         A run, for example ``"runs/demo"``.
     device : {"cpu", "cuda"}, optional
         Where to; by default the device it was trained on.
+    cell : str or Cell, optional
+        Of a run with a cell of the user's own: the same again, ``"my_cell.py:GRU"`` or the declaration. Its file is
+        executed if its SHA-256 is that of the run.
 
     Returns
     -------
@@ -136,48 +106,44 @@ def load(folder, device=None):
     FileNotFoundError, ValueError
         If there is no such run, it has no best model yet, or a file is damaged or of another run.
     """
-    best = load_best(folder, device)
+    best = load_best(folder, device, cell)
     return TrainedModel(best.model, best.statistics)
 
 
-def load_best(folder, device=None):
+def load_best(folder, device=None, cell=None):
     """Everything in a run's ``best.npz``, as a `Best`."""
     run = read_run(folder)
+    if cell is not None:
+        name_again(run, cell)
     path = run.folder / BEST
     if not path.exists():
         text = "this run has no best model yet; go on with --resume"
-        if (run.folder / LAST).exists() and Progress.unpack(run.read(LAST)).best_iteration:
+        if (run.folder / LAST).exists() and packing.Progress.unpack(run.read(LAST)).best_iteration:
             text = f"the best model of this run is missing; {RESTORE}"
         raise FileNotFoundError(errno.ENOENT, text, str(path))
     arrays = run.read(BEST)
     config = run.config if device is None else make_config(**{**run.config.to_dict(), "device": device})
-    recorded = recorded_data(arrays)
-    with reading(path):
+    recorded = packing.recorded_data(arrays)
+    with packing.reading(path):
         model = config.build_model(recorded)
-    unpack_model(path, arrays, model)
-    with reading(path):
-        statistics = unpack_statistics(arrays, model, config.device)
-        return Best(config, model, statistics, recorded, scalar(arrays, "iteration", "i"))
+    packing.unpack_model(path, arrays, model)
+    with packing.reading(path):
+        statistics = packing.unpack_statistics(arrays, model, config.device)
+        return Best(config, model, statistics, recorded, packing.scalar(arrays, "iteration", "i"))
+
+
+def name_again(run, cell):
+    """Execute the file of a run's cell, which the user names; a ValueError if it is another, or minibn's own."""
+    if run.config.cell is not None:
+        open_cell(cell, run.config.cell, outside=run.folder)
+    elif cell != run.config.model:
+        raise ValueError(f"model: expected the run's {run.config.model!r}, got {show(cell)}; leave it out")
 
 
 def start_run(folder, config, recorded=None):
-    """Make the folder of a new run, with a token of its own, and write its ``config.json``.
+    """Make the folder of a new run, with a token of its own, and write its ``config.json``; returns the `Run`.
 
-    Parameters
-    ----------
-    folder : path-like
-    config : TrainConfig
-    recorded : dict of str to ndarray, optional
-        What is recorded of the data.
-
-    Returns
-    -------
-    Run
-
-    Raises
-    ------
-    FileExistsError
-        If there is a run in it already.
+    `recorded` (dict of str to ndarray) is what is recorded of the data.
     """
     folder = folder_path(folder)
     refuse_existing(folder)
@@ -192,15 +158,12 @@ def refuse_existing(folder):
     """Raise if this folder holds a run: training never overwrites one."""
     for name in (CONFIG, METRICS, LAST, BEST):
         if (Path(folder) / name).exists():
-            raise FileExistsError(
-                errno.EEXIST,
-                "there is a run here already; continue it with --resume, or name another folder with --run",
-                str(folder),
-            )
+            text = "there is a run here already; continue it with --resume, or name another folder with --run"
+            raise FileExistsError(errno.EEXIST, text, str(folder))
 
 
 def read_config(folder):
-    """The settings of a run and what it was made with.
+    """The settings of a run and what it was made with. A user's cell need not be named for that.
 
     Returns
     -------
@@ -212,13 +175,7 @@ def read_config(folder):
 
 
 def read_run(folder):
-    """The `Run` in a folder.
-
-    Raises
-    ------
-    FileNotFoundError, ValueError
-        If there is none, or its ``config.json`` is missing or damaged.
-    """
+    """The `Run` in a folder; an error if there is none, or its ``config.json`` is missing or damaged."""
     folder = folder_path(folder)
     path = folder / CONFIG
     try:
@@ -233,9 +190,9 @@ def read_run(folder):
         raise FileNotFoundError(errno.ENOENT, f"no run here (it has no {CONFIG}); {remedy}", str(folder)) from None
     except OSError as error:
         raise OSError(error.errno, f"cannot read: {error.strerror or error}", str(path)) from error
-    with reading(path, "damaged, or of another version of minibn"):
+    with packing.reading(path, "damaged, or of another version of minibn"):
         said = parse_object(text)
         for name, kind in (("config", dict), ("made_with", dict), ("token", str | None), ("data", str | None)):
             if not isinstance(said.setdefault(name, None), kind):
                 raise ValueError(f"{name} is missing, or something else")
-        return Run(folder, settings_of(said["config"]), said["made_with"], said["token"], said["data"])
+        return Run(folder, packing.settings_of(said["config"]), said["made_with"], said["token"], said["data"])

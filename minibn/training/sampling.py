@@ -3,19 +3,13 @@
 import numpy as np
 
 from minibn.backend import to_device
-from minibn.data import Vocabulary
 from minibn.errors import check_integer, check_number
 from minibn.training.evaluation import open_run
-from minibn.training.folder import BEST, folder_path
-from minibn.training.packing import reading, scalar
-from minibn.training.texts import TextConfig
-
-__all__ = ["sample_text"]
 
 MOST_SYMBOLS = 10_000_000       # some hours of writing
 
 
-def sample_text(run, prompt="the ", length=500, temperature=1.0, seed=1):
+def sample_text(run, prompt="the ", length=500, temperature=1.0, seed=1, cell=None):
     """Continue a prompt with the best model of a run, one character at a time, with population statistics.
 
     Parameters
@@ -30,6 +24,8 @@ def sample_text(run, prompt="the ", length=500, temperature=1.0, seed=1):
         The logits are divided by it: below 1 the likely characters become likelier, above 1 the others.
     seed : int
         Of what is drawn.
+    cell : str or Cell, optional
+        Of a run with a cell of the user's own, as in `minibn.load`.
 
     Returns
     -------
@@ -39,7 +35,7 @@ def sample_text(run, prompt="the ", length=500, temperature=1.0, seed=1):
     Raises
     ------
     ValueError
-        A run on images; an empty prompt or one with characters that the vocabulary has not; a temperature or a
+        A run on images; an empty prompt or one with characters that the vocabulary lacks; a temperature or a
         length that is not above 0.
     """
     length = check_integer("length", length, 1)
@@ -49,11 +45,8 @@ def sample_text(run, prompt="the ", length=500, temperature=1.0, seed=1):
     seed = check_integer("seed", seed)
     if not isinstance(prompt, str):
         raise TypeError(f"prompt: expected a text, got {type(prompt).__name__}; pass at least one character")
-    best = open_run(run)
-    if not isinstance(best.config, TextConfig):
-        raise ValueError(f"{run}: expected a run on text, got one on images; train ptb, text8 or stdlib")
-    with reading(folder_path(run) / BEST):
-        vocabulary = Vocabulary(scalar(best.recorded, "symbols", "U"))
+    best = open_run(run, cell=cell)
+    vocabulary = best.config.vocabulary(best.recorded)
     place = next((place for place, symbol in enumerate(prompt) if symbol not in vocabulary.symbols), None)
     if place is not None:
         raise ValueError(f"prompt: expected only the symbols {vocabulary.symbols!r}, found {prompt[place]!r} at "

@@ -1,23 +1,15 @@
-"""From a task's name to the settings of a run on it."""
+"""The tasks, and the way from a task's name to the settings of a run on it."""
 
 from dataclasses import fields
+from importlib import import_module
 
-from minibn.training.images import IMAGE_PRESETS, ImageConfig
-from minibn.training.texts import TEXT_PRESETS, TextConfig
+from minibn.cells import CELLS
+from minibn.cells.user import UserCell, is_user_cell, open_cell
+from minibn.training.config import CELL_OPTIONS, TrainConfig
 
-__all__ = ["CONFIGS", "PRESETS", "make_config"]
-
-CONFIGS = {
-    "mnist": ImageConfig,
-    "pmnist": ImageConfig,
-    "ptb": TextConfig,
-    "text8": TextConfig,
-    "stdlib": TextConfig,
-}
-"""The class of a task's settings."""
-
-PRESETS = {"mnist": IMAGE_PRESETS, "pmnist": IMAGE_PRESETS, **TEXT_PRESETS}
-"""Task -> preset -> values of the settings that depend on either."""
+FILES = ("images", "texts")
+TASKS = {task.name: task for file in FILES for task in import_module(f"minibn.training.{file}").TASKS}
+"""Name -> `Task`."""
 
 
 def make_config(preset="paper", task="pmnist", **options):
@@ -26,9 +18,11 @@ def make_config(preset="paper", task="pmnist", **options):
     Parameters
     ----------
     preset : {"paper", "quick"}
-    task : {"mnist", "pmnist", "ptb", "text8", "stdlib"}
+    task : str
+        A name in `TASKS`.
     **options
-        Fields of the task's `TrainConfig`; they win over the preset.
+        Fields of the task's `TrainConfig`; they win over the preset. `model` is the name of a cell of minibn's,
+        ``"my_cell.py:GRU"`` for the declaration GRU in a user's file, which is then executed, or a declaration.
 
     Returns
     -------
@@ -40,15 +34,37 @@ def make_config(preset="paper", task="pmnist", **options):
     ValueError
         Naming the option, what it may be, and what it was.
     """
-    if task not in CONFIGS:
-        raise ValueError(f"task: expected one of {', '.join(CONFIGS)}, got {task!r}")
-    if preset not in PRESETS[task]:
-        raise ValueError(f"preset: expected one of {', '.join(PRESETS[task])}, got {preset!r}")
-    known = [f.name for f in fields(CONFIGS[task])]
+    if task not in TASKS:
+        raise ValueError(f"task: expected one of {', '.join(TASKS)}, got {task!r}")
+    config_class, presets = TASKS[task].config, TASKS[task].presets
+    if preset not in presets:
+        raise ValueError(f"preset: expected one of {', '.join(presets)}, got {preset!r}")
+    known = [f.name for f in fields(config_class)]
     for name in options:
         if name not in known:
             raise ValueError(f"{name}: no such option for {task}; expected one of {', '.join(known)}")
-    config = CONFIGS[task](**{**PRESETS[task][preset], **options, "preset": preset, "task": task})
-    config = config.checked().resolved()
+    if options.get("optimizer", "paper") != "paper" and "learning_rate" not in options:
+        raise ValueError(f"learning_rate: expected one for optimizer {options['optimizer']!r}, since the preset's is "
+                         f"for the paper's; give --learning-rate too")
+    values = {**presets[preset], **options, "preset": preset, "task": task}
+    model, cell = _cell(values.pop("model", TrainConfig.model), values.pop("cell", None))
+    if cell is not None and not cell.known:     # of a run: its settings can be read, and are complete
+        return config_class(**values, model=model, cell=cell).checked()
+    declared = (cell.declaration if cell else CELLS[model]).options
+    defaults = {name: declared[name].default for name in CELL_OPTIONS if name in declared and not declared[name].auto}
+    config = config_class(**{**defaults, **values}, model=model, cell=cell).checked().resolved()
     config.check_together()
     return config
+
+
+def _cell(model, cell):
+    """The name of a cell, and a `UserCell` if it is none of minibn's."""
+    if cell is not None:
+        return model, cell if isinstance(cell, UserCell) else UserCell(**cell)
+    if is_user_cell(model):
+        cell = open_cell(model)
+        return cell.declaration.name, cell
+    name = getattr(model, "name", model)
+    if not isinstance(name, str) or name not in CELLS:
+        raise ValueError(f"model: expected one of {', '.join(CELLS)}, or FILE.py:NAME, got {model!r}")
+    return name, None

@@ -10,8 +10,6 @@ from minibn.statistics import PopulationStatistics
 from minibn.training.population import estimate_population_statistics
 from minibn.training.randomness import generator, normal
 
-__all__ = ["Score", "estimate_statistics", "score"]
-
 POPULATION_TEST_BATCH = 1000
 """Batch size where the statistics are given; it changes no result, only the time."""
 
@@ -41,16 +39,14 @@ def score(model, config, split, purpose, statistics=None, batch_size=None):
 
     Parameters
     ----------
-    model : SequenceClassifier or LanguageModel
+    model : model
     config : TrainConfig
-        Says the noise, the seed, the type, the device, and the batch size for batch statistics.
     split : minibn.data.Split or minibn.data.Segments
     purpose : str
-        Of the noise on h0 (``minibn.training.randomness.PURPOSES``). It is drawn for the whole split at once:
-        with given statistics the result does not depend on the batch size, and calling twice gives the same
-        twice.
+        Of the noise on h0 (``minibn.training.randomness.PURPOSES``), drawn for the whole split at once: with given
+        statistics the result does not depend on the batch size.
     statistics : PopulationStatistics, optional
-        Given: normalize with these. Not given: with the statistics of each batch, as in training.
+        By default those of each batch, as in training.
     batch_size : int, optional
         By default that of training with batch statistics, 1,000 with given ones.
 
@@ -65,7 +61,7 @@ def score(model, config, split, purpose, statistics=None, batch_size=None):
     """
     if batch_size is None:
         batch_size = config.batch if statistics is None else POPULATION_TEST_BATCH
-    noise = normal((len(split), config.hidden), config.noise, config.dtype, config.seed, purpose)
+    noise = normal((len(split), model.cell.noise_size), config.noise, config.dtype, config.seed, purpose)
     total, predictions, start = None, 0, 0
     for batch in split.batches(batch_size, dtype=config.dtype):
         x, y = to_device(batch, config.device)
@@ -102,15 +98,18 @@ def estimate_statistics(model, config, split):
         return PopulationStatistics()
 
     def draw_noise(batch, N):
-        shape = (N, config.hidden)
+        shape = (N, model.cell.noise_size)
         noise = normal(shape, config.noise, config.dtype, config.seed, "population noise", batch)
         return to_device(noise, config.device)
+
+    def draw_data(batch, T, N):
+        return model.cell.draw_data(generator(config.seed, "population data", batch), T, N) or None
 
     split = split.subset(config.population_on, generator(config.seed, "population subset"))
     batches = split.batches(config.population_batch, dtype=config.dtype)
     on_device = (to_device(batch, config.device) for batch in batches)
     with np.errstate(all="ignore"):
-        found = estimate_population_statistics(model, on_device, draw_noise=draw_noise)
+        found = estimate_population_statistics(model, on_device, draw_noise=draw_noise, draw_data=draw_data)
     for term, statistics in found.items():
         if not all(np.isfinite(to_host(values)).all() for values in statistics):
             raise FloatingPointError(f"the population statistics of {term!r} are not finite; train another model")
