@@ -9,6 +9,7 @@ import ctypes
 import functools
 import importlib.util
 import itertools
+import json
 import os
 import re
 import shutil
@@ -23,6 +24,7 @@ from cuda_on_cpu.raw_module import Machine
 
 import minibn
 from minibn.bench.cuda_check import nudged
+from minibn.cells import CELLS as DECLARED
 from minibn.layers import BNLSTM, BNRNN, LSTM, RNN, BNRNNTwoTerm
 from minibn.layers.caches import KernelCache
 from minibn.statistics import PopulationStatistics, Statistics
@@ -562,7 +564,7 @@ def test_the_gpu_script_compares_every_way(cupy, monkeypatch):
     from minibn.bench import cuda_check
 
     monkeypatch.setattr(cuda_check, "SEQUENCE", 4)
-    shares = cuda_check.compare("bnlstm", "float64", (9, 2, 5), masked=True)
+    shares = cuda_check.compare(DECLARED["bnlstm"], "float64", (9, 2, 5), masked=True)
     assert set(shares) == {(way, kind) for way in cuda_check.WAYS for kind in ("step", "sequence")}
     assert max(shares.values()) <= 1
     ran = {name for name, *_ in Machine.launches}
@@ -573,7 +575,7 @@ def test_the_gpu_script_compares_every_way(cupy, monkeypatch):
         return {**found, "W_h": found["W_h"] * np.nan} if "cuda" in arguments else found
 
     monkeypatch.setattr(cuda_check, "values", broken)
-    assert set(cuda_check.compare("bnlstm", "float64", (9, 2, 5), masked=False).values()) == {float("inf")}
+    assert set(cuda_check.compare(DECLARED["bnlstm"], "float64", (9, 2, 5), masked=False).values()) == {float("inf")}
 
 
 def test_the_gpu_script_without_a_gpu(monkeypatch, capsys):
@@ -596,3 +598,25 @@ def test_the_gpu_script_where_compiling_fails(monkeypatch, capsys):
     monkeypatch.setattr(cuda_check, "build", build)
     assert cuda_check.main([]) == 2
     assert capsys.readouterr().err == "engine: ... of this card\n"
+
+
+def test_the_gpu_script_writes_its_numbers_before_it_compares_with_others(monkeypatch, tmp_path, capsys):
+    """Its time may be limited: what ends it in the last part must not take the numbers along."""
+    from minibn.bench import cuda_check
+
+    def stopped(*arguments, show, say, **options):
+        show("a table")
+        say("round 1")
+        raise KeyboardInterrupt
+
+    for name, value in {"to_device": lambda array, device: array, "build": dict, "check": lambda say: ([], 0.5),
+                        "times": lambda *arguments: dict.fromkeys(cuda_check.WAYS, [1.0, 2.0]),
+                        "run_bench": stopped}.items():
+        monkeypatch.setattr(cuda_check, name, value)
+    with pytest.raises(KeyboardInterrupt):
+        cuda_check.main(["--json", str(tmp_path / "numbers.json")])
+    found = json.loads((tmp_path / "numbers.json").read_text())
+    assert found["worst"] == 0.5 and found["times"]["BN-LSTM float32 784,100,1,100"]["split 2"] == [1, 2]
+    captured = capsys.readouterr()
+    assert "a table" in captured.out and "round 1" in captured.err       # each part is shown when it is there
+    assert cuda_check.main(["--quick", "--json", str(tmp_path / "numbers.json")]) == 0

@@ -5,13 +5,16 @@ import subprocess
 import sys
 import tracemalloc
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from unittest import mock
 
+import allocations
 import numpy as np
 import pytest
+from allocations import allocating_lines
 
 import minibn
 from minibn import kernels
-from minibn.bench.memory import allocating_lines
 from minibn.kernels import look_up, workspace
 from minibn.layers import BNLSTM, BNRNN, LSTM, RNN, BNRNNTwoTerm
 from minibn.layers.caches import KernelCache
@@ -332,6 +335,37 @@ def held_bytes(obj, seen):
     if isinstance(obj, tuple | list):
         return sum(held_bytes(value, seen) for value in obj)
     return held_bytes(vars(obj), seen) if hasattr(obj, "__dict__") else 0
+
+
+def loops(allocate, x):
+    """A stand-in for a cell; line numbers are those of this file."""
+    buffer = np.empty(x.shape[1:], x.dtype)
+    total = np.zeros_like(buffer)
+    for x_t in x:
+        if allocate:
+            total += x_t * 2
+        else:
+            np.multiply(x_t, 2, out=buffer)
+            total += buffer
+    return total
+
+
+def test_allocating_lines_sees_what_is_gone_when_the_line_ends(monkeypatch):
+    monkeypatch.setattr(allocations, "PACKAGE", Path(__file__).parent)      # as if it were the package
+    line = loops.__code__.co_firstlineno + 6
+    cell = mock.Mock(forward=lambda x: (None, loops(True, x)), backward=lambda dh, cache: loops(False, dh))
+    x = np.ones((6, 30, 40))
+    tracer = sys.gettrace()
+    assert allocating_lines(cell, x, x, 2000) == {"forward": [f"test_kernels.py:{line}"], "backward": []}
+    assert sys.gettrace() is tracer
+
+
+def test_allocating_lines_of_the_equations():
+    problem = Problem("RNN", np.float32, T=6, N=4, H=300, kind="D=3")
+    found = allocating_lines(problem.readable, problem.x, problem.dh, 1000)
+    assert any(line.startswith("cells/rnn.py:") for line in found["forward"])
+    assert any(line.startswith("cells/rnn.py:") for line in found["backward"])
+    assert not any(line.startswith("layers/base.py:") for line in found["forward"])          # outside the loop
 
 
 @EVERY_CELL

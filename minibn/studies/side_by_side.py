@@ -5,9 +5,9 @@ import time
 from contextlib import contextmanager
 from pathlib import Path
 
+from minibn.machine import THREAD_VARIABLES
 from minibn.training import read_metrics
 from minibn.training.display import Display
-from minibn.training.provenance import THREAD_VARIABLES
 from minibn.training.runs import METRICS
 
 POLL_SECONDS = 0.2

@@ -17,6 +17,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import NamedTuple
 
+from minibn.machine import made_with
 from minibn.statistics import PopulationStatistics
 from minibn.training.checkpoints import RESTORE, checksum, read_checkpoint, write_atomically
 from minibn.training.config import TrainConfig
@@ -35,7 +36,6 @@ from minibn.training.packing import (
     unpack_model,
     unpack_statistics,
 )
-from minibn.training.provenance import made_with
 from minibn.training.tasks import make_config
 
 __all__ = [
@@ -183,7 +183,8 @@ def start_run(folder, config, recorded=None):
     refuse_existing(folder)
     folder.mkdir(parents=True, exist_ok=True)
     data = None if recorded is None else checksum(recorded)
-    run = Run(folder, config, made_with(config), secrets.token_hex(16), data)
+    made = {**made_with(), "data_sha256": config.data_checksums()}
+    run = Run(folder, config, made, secrets.token_hex(16), data)
     run.write()
     return run
 
