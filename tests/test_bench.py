@@ -254,7 +254,7 @@ def test_peers_compute_what_our_cells_compute(kind):
 def test_a_library_that_is_absent_is_named(monkeypatch, library, title, kind):
     monkeypatch.setitem(sys.modules, library, None)       # import raises ImportError
     with pytest.raises(RuntimeError, match=f"^{title} is not installed$"):
-        workers.LocalWorker(Entrant("", kind, kind.cell), TINY)
+        workers.LocalWorker(Entrant("", kind, kind.cell), TINY).wait()
 
 
 # ------------------------------------------------------------------ memory

@@ -10,27 +10,21 @@ import numpy as np
 import minibn
 
 
-def measure_memory(cell, x, dh):
-    """One forward and backward of a cell that has not run yet, so that what it reuses later is counted now.
-
-    Parameters
-    ----------
-    cell : layer, on the host
-    x : ndarray of shape (T, N, D)
-    dh : ndarray of shape (T, N, H)
+def measure_memory(layer, x, dh):
+    """One forward and backward, on the host, of a layer that has not run yet: what it reuses later is counted now.
 
     Returns
     -------
     dict
         "kept": rows as of `kept_arrays`; "kept_bytes": their sum; "peak_bytes": the most that Python and NumPy
-        held at once beyond x, dh and the parameters (tracemalloc). The two to compare with each other.
+        held at once beyond x, dh and the parameters (tracemalloc).
     """
     tracemalloc.start()
     try:
         before = tracemalloc.get_traced_memory()[0]
-        h, cache = cell.forward(x)
-        kept = kept_arrays(cache, exclude=(x, *cell.params.values()))
-        cell.backward(dh, cache)
+        h, cache = layer.forward(x)
+        kept = kept_arrays(cache, exclude=(x, *layer.params.values()))
+        layer.backward(dh, cache)
         peak = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
@@ -38,41 +32,30 @@ def measure_memory(cell, x, dh):
 
 
 def kept_arrays(cache, exclude=()):
-    """The arrays that a cache holds on to, large ones first.
+    """The arrays that a cache of minibn holds on to, large ones first; those that the caller owns are excluded.
 
     Views count as the array whose memory they share, once. Arrays with the same names and shape (those of each time
     step) make one row.
-
-    Parameters
-    ----------
-    cache : object
-        Of minibn: its attributes, and all that is in them.
-    exclude : sequence of ndarray
-        What the caller owns.
 
     Returns
     -------
     list of dict
         "names", "shape", "count", "bytes" (of all of them together).
     """
-    owners, names, seen = {}, {}, set()
-    own = {id(_owner(array)) for array in exclude}
+    owners, seen = {}, {id(_owner(array)) for array in exclude}       # owners: id -> the array, its names in order
 
     def visit(value, name):
         if isinstance(value, np.ndarray):
             owner = _owner(value)
-            if id(owner) not in own:
-                owners[id(owner)] = owner
-                names.setdefault(id(owner), {})[name] = None           # a dict: an ordered set
-            return
-        if id(value) in seen:
-            return
-        seen.add(id(value))
-        for key, part in _parts(value, name):
-            visit(part, key)
+            if id(owner) not in seen:
+                owners.setdefault(id(owner), (owner, {}))[1][name] = None
+        elif id(value) not in seen:
+            seen.add(id(value))
+            for key, part in _parts(value, name):
+                visit(part, key)
 
     visit(cache, "")
-    rows = Counter((", ".join(names[key]), owner.shape, owner.nbytes) for key, owner in owners.items())
+    rows = Counter((", ".join(names), owner.shape, owner.nbytes) for owner, names in owners.values())
     found = [{"names": text, "shape": list(shape), "count": count, "bytes": count * size}
              for (text, shape, size), count in rows.items()]
     return sorted(found, key=lambda row: -row["bytes"])

@@ -115,22 +115,11 @@ def run_bench(mode="quick", shapes=None, cells=tuple(CELLS), device="cpu", dtype
     report["scaling"] = _scaling(start, Setting(plan.scaling_base, dtype, device), cells, plan, say)
     show(scaling_text(report["scaling"]))
     if json_path:
-        _write(json_path, report)
+        Path(json_path).write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
     if plot_path:
         save_figure(plot_path, *(partial(scaling.plot_axis, report["scaling"], axis) for axis in scaling.AXES),
                     size=(5.2, 4.2))
     return report
-
-
-def _write(path, report):
-    """Every digit of every time, so that whoever reads it finds the same medians; one line per table."""
-    def text(value):
-        if isinstance(value, list):
-            return "[\n" + ",\n".join(map(json.dumps, value)) + "\n]"
-        return json.dumps(value)
-
-    lines = [f"{json.dumps(key)}: {text(value)}" for key, value in report.items()]
-    Path(path).write_text("{\n" + ",\n".join(lines) + "\n}\n", encoding="utf-8")
 
 
 def _ignore(text):
@@ -156,18 +145,14 @@ def _workers(rows, setting, isolate, threads):
     make = ProcessWorker if isolate else LocalWorker
     workers, failures = {}, {}
     try:
-        for entrant in rows:                             # all processes load their libraries at the same time
-            try:
-                workers[entrant.name] = make(entrant, setting, threads)
-            except RuntimeError as error:
-                failures[entrant.name] = str(error)
-        for name, worker in list(workers.items()):
+        for row in rows:                                 # all processes load their libraries at the same time
+            workers[row.name] = make(row, setting, threads)
+        for name, worker in workers.items():
             try:
                 worker.wait()
             except RuntimeError as error:
                 failures[name] = str(error)
-                workers.pop(name).close()
-        yield workers, failures
+        yield {name: worker for name, worker in workers.items() if name not in failures}, failures
     finally:
         for worker in workers.values():
             worker.close()

@@ -13,7 +13,11 @@ class LocalWorker:
     """The same in this process; its resident memory is not the entrant's alone, and stays unknown."""
 
     def __init__(self, entrant, setting, threads=None):
-        self.built = _or_runtime_error(entrant.make, entrant, setting)
+        self.entrant, self.setting = entrant, setting
+
+    def wait(self):
+        """Until it is built; RuntimeError if it cannot be."""
+        self.built = _or_runtime_error(self.entrant.make, self.entrant, self.setting)
 
     def ask(self, method, *arguments):
         """Call a method of what was built.
@@ -28,9 +32,6 @@ class LocalWorker:
     def measure(self, repeats):
         """A turn of `minibn.bench.timing.alternate`."""
         return self.ask("measure", repeats)
-
-    def wait(self):
-        """Until it is built."""
 
     def extra_memory(self):
         """Bytes beyond those before the first run, at most; on a GPU all that the library has taken; None: unknown."""
@@ -52,11 +53,10 @@ class ProcessWorker(LocalWorker):
         with _environment(threads, setting.device), _deaf_children():
             self.process.start()
         theirs.close()
-        self.waiting, self.device = True, setting.device
+        self.device = setting.device
 
     def ask(self, method, *arguments):
-        """Call a method of what was built there; RuntimeError as for `LocalWorker`."""
-        self.wait()
+        """See `LocalWorker.ask`."""
         try:
             self.connection.send((method, arguments))
         except OSError:
@@ -68,10 +68,8 @@ class ProcessWorker(LocalWorker):
         return self.ask("device_bytes" if self.device == "cuda" else "extra_memory")
 
     def wait(self):
-        """Until it is built; RuntimeError if it cannot be."""
-        if self.waiting:
-            self.waiting = False
-            self._receive()
+        """See `LocalWorker.wait`."""
+        self._receive()
 
     def close(self):
         """End the process; it has nothing to put in order."""
