@@ -5,6 +5,7 @@ import platform
 import re
 import shlex
 import sys
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -13,7 +14,7 @@ import numpy as np
 
 import minibn
 
-__all__ = ["THREAD_VARIABLES", "available_cores", "describe_machine", "made_with"]
+__all__ = ["THREAD_VARIABLES", "available_cores", "describe_machine", "environment", "made_with"]
 
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 LIBRARIES = ("numpy", "cupy", "cupy-cuda12x", "cupy-cuda13x", "torch", "jax", "jaxlib")
@@ -69,6 +70,21 @@ def describe_machine(threads, device="cpu"):
 def available_cores():
     """How many cores this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+
+
+@contextmanager
+def environment(settings):
+    """These variables for the processes that are started meanwhile: libraries read them when they are loaded."""
+    before = {name: os.environ.get(name) for name in settings}
+    os.environ.update(settings)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
 
 
 def _program():

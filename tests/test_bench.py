@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import os
 import platform
 import signal
 import statistics
@@ -410,10 +411,21 @@ def test_processes_answer_fail_and_end():
 def test_threads_reach_the_processes_and_stay_out_of_this_one(monkeypatch):
     monkeypatch.setenv("OMP_NUM_THREADS", "7")
     monkeypatch.delenv("JAX_PLATFORMS", raising=False)
-    with workers._environment(2, "cpu"):
-        assert workers.os.environ["OMP_NUM_THREADS"] == workers.os.environ["OPENBLAS_NUM_THREADS"] == "2"
-        assert workers.os.environ["JAX_PLATFORMS"] == "cpu"
-    assert workers.os.environ["OMP_NUM_THREADS"] == "7" and "JAX_PLATFORMS" not in workers.os.environ
+    worker = workers.ProcessWorker(Entrant("", EnvironmentSeen, CELLS["rnn"]), TINY, 2)
+    try:
+        worker.wait()
+        assert [worker.ask("of", name) for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "JAX_PLATFORMS")] == [
+            "2", "2", "cpu"]
+    finally:
+        worker.close()
+    assert os.environ["OMP_NUM_THREADS"] == "7" and "JAX_PLATFORMS" not in os.environ
+
+
+class EnvironmentSeen:
+    """Stands for what is timed."""
+
+    def __init__(self, entrant, setting):
+        self.of = os.environ.get
 
 
 def test_header_says_machine_versions_and_date():

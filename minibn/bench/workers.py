@@ -6,7 +6,7 @@ import threading
 from contextlib import contextmanager
 
 from minibn.bench.memory import resident_bytes
-from minibn.machine import THREAD_VARIABLES, available_cores
+from minibn.machine import THREAD_VARIABLES, available_cores, environment
 
 
 class LocalWorker:
@@ -50,7 +50,10 @@ class ProcessWorker(LocalWorker):
         context = get_context("spawn")
         self.connection, theirs = context.Pipe()
         self.process = context.Process(target=_serve, args=(theirs, entrant, setting, threads), daemon=True)
-        with _environment(threads, setting.device), _deaf_children():
+        settings = dict.fromkeys(THREAD_VARIABLES, str(threads))
+        if setting.device == "cpu":
+            settings["JAX_PLATFORMS"] = "cpu"
+        with environment(settings), _deaf_children():
             self.process.start()
         theirs.close()
         self.device = setting.device
@@ -134,17 +137,3 @@ def _deaf_children():
         yield
     finally:
         signal.signal(signal.SIGINT, before)
-
-
-@contextmanager
-def _environment(threads, device):
-    """What the libraries of a new process read when they are loaded."""
-    before = dict(os.environ)
-    os.environ.update(dict.fromkeys(THREAD_VARIABLES, str(threads)))
-    if device == "cpu":
-        os.environ["JAX_PLATFORMS"] = "cpu"
-    try:
-        yield
-    finally:
-        os.environ.clear()
-        os.environ.update(before)
