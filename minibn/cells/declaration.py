@@ -70,7 +70,7 @@ class Cell:
     quantities: dict                                # name -> Quantity, in the order of the forward pass
     normalized: dict = field(default_factory=dict)  # term -> width; "x" is the input term
     options: dict = field(default_factory=dict)     # name -> Option
-    kernel: str | None = None                       # in `minibn.kernels.CELLS`
+    kernel: str | None = None                       # its name, a module of `minibn.kernels`
     step_forward: str = "step_forward"
     step_backward: str = "step_backward"
 

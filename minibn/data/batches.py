@@ -5,8 +5,6 @@ Pixels stay small integers, one row per image; a batch is gathered, turned to ti
 the middle.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 

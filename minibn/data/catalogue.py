@@ -1,7 +1,5 @@
 """Which data sets there are, where they lie, and whether they are intact: the text of ``minibn data ...``."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass
 

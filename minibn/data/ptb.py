@@ -5,8 +5,6 @@ numbers are ``N``. The leading blank of every line is removed, the trailing one 
 character files (``ptb.char``) hold the same sentences without the trailing blank: results on the two differ.
 """
 
-from __future__ import annotations
-
 from minibn.data.files import DataFile
 from minibn.data.published_text import PublishedText
 from minibn.data.sources import PublishedFile, PublishedFiles

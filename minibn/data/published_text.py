@@ -1,7 +1,5 @@
 """A published text, from its files to a corpus."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass
 

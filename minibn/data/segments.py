@@ -1,7 +1,5 @@
 """A text as the training loop reads it: cut into segments, each of which starts from the learned initial state."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass, replace
 
 import numpy as np

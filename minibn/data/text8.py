@@ -1,7 +1,5 @@
 """text8: the first 100 million characters of a cleaned English Wikipedia of 2006, or the first 74 million."""
 
-from __future__ import annotations
-
 from minibn.data.files import DataFile
 from minibn.data.published_text import PublishedText
 from minibn.data.sources import PublishedFile, PublishedFiles
