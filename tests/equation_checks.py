@@ -369,7 +369,7 @@ def sequence_parts(cell, kind, steps):
     def forward(x_term, **inputs):
         moved = layer.map_params(lambda value: value)
         moved.params |= {name: value for name, value in inputs.items() if name not in starts}
-        return moved._recur_forward(x_term, tuple(inputs[name] for name in starts), mask, given)
+        return moved._recur_forward(x_term, tuple(inputs[name] for name in starts), mask, given, {})
 
     inputs, parameters = step_inputs(cell, rng, "{}_0", (steps,))
     return inputs | parameters, {"mask": mask, "statistics": given}, forward, layer._recur_backward
