@@ -3,8 +3,12 @@
 import importlib.util
 import os
 import signal
+import sys
+from pathlib import Path
 
 import pytest
+
+sys.path.append(str(Path(__file__).parents[1] / "notebooks"))        # where the GRU of notebook 11 is
 
 REQUIRE_ORACLES = os.environ.get("MINIBN_REQUIRE_ORACLES") == "1"
 

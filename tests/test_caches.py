@@ -1,27 +1,16 @@
 """A cache is the whole truth about its forward pass: a backward gives the gradients of that very pass, or refuses."""
 
 import numpy as np
+import problems
 import pytest
-
-from minibn.layers import BNLSTM, BNRNN, LSTM, RNN, BNRNNTwoTerm
-from minibn.statistics import PopulationStatistics, Statistics
+from problems import EVERY_CASE, NORMALIZED, statistics_of
 
 T, N, D, H = 7, 5, 3, 40        # H so large that the kernels' arrays come from the store
-CELLS = {
-    "RNN": (RNN, {}),
-    "BNRNN": (BNRNN, {}),
-    "BNRNNTwoTerm": (BNRNNTwoTerm, {}),
-    "LSTM": (LSTM, {"cell_offset": True}),
-    "BNLSTM": (BNLSTM, {}),
-    "BNLSTM, x per sequence": (BNLSTM, {"input_statistics": "sequence"}),
-}
-every_cell = pytest.mark.parametrize("name", CELLS)
 every_engine = pytest.mark.parametrize("engine", ["equations", "kernels"])
 
 
-def make(name, engine, dtype=np.float64, rng=0):
-    cls, settings = CELLS[name]
-    return cls(D, H, dtype=dtype, engine=engine, rng=rng, **settings)
+def make(name, engine, dtype=np.float64, rng=0, D=D):
+    return problems.make(name, D, H, dtype=dtype, engine=engine, rng=rng)
 
 
 def draw(cell, integer=False, masked=False, states=False, given=False):
@@ -36,10 +25,7 @@ def draw(cell, integer=False, masked=False, states=False, given=False):
     if states:
         arguments["initial_state"] = tuple(rng.normal(size=(N, H)) for _ in cell.state_names)
     if given:
-        rows = {term: 1 if term == "x" and cell.input_statistics == "sequence" else 4 for term in cell.terms}
-        arguments["statistics"] = PopulationStatistics(
-            {term: Statistics(*(rng.uniform(0.3, 1, (count, cell.term_size(term))) for _ in range(2)))
-             for term, count in rows.items()})
+        arguments["statistics"] = statistics_of(cell, rng)
     return arguments
 
 
@@ -54,7 +40,7 @@ def assert_equal(a, b):
         assert np.array_equal(value, b[1][name]), name
 
 
-@every_cell
+@EVERY_CASE
 @every_engine
 @pytest.mark.parametrize("case", CASES)
 @pytest.mark.parametrize("observed", [False, True], ids=["", "observed"])
@@ -79,7 +65,7 @@ def test_nothing_that_is_done_after_the_forward_changes_its_gradients(name, engi
     assert_equal(before, cell.backward(dh, cache, **watch))
 
 
-@every_cell
+@EVERY_CASE
 @every_engine
 def test_what_a_cache_answers_is_read_only_or_a_copy(name, engine):
     cell = make(name, engine)
@@ -96,20 +82,19 @@ def test_what_a_cache_answers_is_read_only_or_a_copy(name, engine):
     assert_equal(before, cell.backward(h, cache, observe=lambda *seen: None))
 
 
-@every_cell
+@EVERY_CASE
 @every_engine
 def test_only_the_layer_that_made_it_takes_a_cache(name, engine):
     cell, other = make(name, engine), make(name, engine)
     arguments = draw(cell)
     h, cache = cell.forward(**arguments)
-    wider, _ = CELLS[name]
-    wider = wider(D + 1, H, engine=engine)
+    wider = make(name, engine, D=D + 1)
     for stranger in (other, wider, cell.map_params(np.copy)):
         with pytest.raises(TypeError, match="cache: expected one from the forward of this .* another layer"):
             stranger.backward(h, cache)
 
 
-@every_cell
+@EVERY_CASE
 @every_engine
 def test_a_forward_that_keeps_nothing_cannot_go_backward(name, engine):
     cell = make(name, engine)
@@ -122,7 +107,7 @@ def test_a_forward_that_keeps_nothing_cannot_go_backward(name, engine):
             cell.backward(h, refused)
 
 
-@every_cell
+@EVERY_CASE
 @every_engine
 def test_forward_only_copies_nothing(name, engine):
     cell = make(name, engine)
@@ -133,7 +118,7 @@ def test_forward_only_copies_nothing(name, engine):
     arguments["x"][...] = 1                                     # and nothing of the caller's became read-only
 
 
-@every_cell
+@EVERY_CASE
 @every_engine
 @pytest.mark.parametrize("value", [np.inf, -np.inf, np.nan])
 def test_padding_gets_no_gradient_whatever_comes_from_above(name, engine, value):
@@ -152,7 +137,7 @@ def test_padding_gets_no_gradient_whatever_comes_from_above(name, engine, value)
         assert np.isfinite(dx[3:]).all() and not np.isfinite(dx[2, 4]).all()
 
 
-@pytest.mark.parametrize("name", [name for name in CELLS if "BN" in name])
+@pytest.mark.parametrize("name", NORMALIZED)
 @every_engine
 @pytest.mark.parametrize("deviation", [1e8, 1e14, 1e18])
 @pytest.mark.parametrize("integer", [False, True], ids=["floating", "integer"])

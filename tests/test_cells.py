@@ -22,7 +22,7 @@ from minibn.layers import BNLSTM, BNRNN, LSTM, RNN, BNRNNTwoTerm
 from minibn.studies.gradient_flow import state_gradient_norms
 
 T, N, D, H = 5, 6, 3, 4
-OTHERS = {"gru": gru.CELL, "skip": skip_cell.CELL, "zoneout": zoneout.CELL}
+OTHERS = {"gru": gru.GRU, "skip": skip_cell.CELL, "zoneout": zoneout.CELL}
 every_cell = pytest.mark.parametrize("cell", [*CELLS.values(), *OTHERS.values()], ids=[*CELLS, *OTHERS])
 NAMED = {cls.declaration.name: cls for cls in (RNN, BNRNN, BNRNNTwoTerm, LSTM, BNLSTM)}
 
@@ -178,7 +178,7 @@ def test_users_may_subclass():
                            "engine='equations')")
 
 
-@pytest.mark.parametrize("make", [lambda: BNLSTM(D, H, gamma=0.3), lambda: minibn.RecurrentLayer(gru.CELL, D, H)])
+@pytest.mark.parametrize("make", [lambda: BNLSTM(D, H, gamma=0.3), lambda: minibn.RecurrentLayer(gru.GRU, D, H)])
 def test_a_layer_can_be_copied_and_sent(make):
     layer, (x, _) = make(), inputs()
     for other in (copy.deepcopy(layer), pickle.loads(pickle.dumps(layer))):
@@ -212,7 +212,7 @@ def test_a_cell_of_somebody_else_has_the_rights_of_ours(cell):
 
 def test_letters_of_its_gates_and_sizes_of_its_options():
     x, dh = inputs()
-    trace = minibn.trace(minibn.RecurrentLayer(gru.CELL, D, H, rng=0), x, dh)
+    trace = minibn.trace(minibn.RecurrentLayer(gru.GRU, D, H, rng=0), x, dh)
     assert all(f">{letter}" in trace.at(0, ["x_term"])._repr_html_() for letter in "rzg")
     layer = minibn.RecurrentLayer(skip_cell.CELL, D, H, rng=0, skip=2)
     assert layer.params["past0"].shape == (2 * H,) and "skip=2" in repr(layer)

@@ -331,7 +331,7 @@ def test_bad_data():
 
 # Cells of a user, in layers of layers; a state of another width.
 
-@pytest.mark.parametrize("cell", [gru.CELL, skip_cell.CELL], ids=["gru", "skip"])
+@pytest.mark.parametrize("cell", [gru.GRU, skip_cell.CELL], ids=["gru", "skip"])
 def test_cells_of_a_user(cell):
     layer = Stacked([Bidirectional(RecurrentLayer(cell, D, H, rng=0), LSTM(D, H, rng=1)),
                      RecurrentLayer(cell, 2 * H, 2, rng=2)])

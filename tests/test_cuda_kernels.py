@@ -9,6 +9,7 @@ import ctypes
 import functools
 import importlib.util
 import itertools
+import json
 import os
 import re
 import shutil
@@ -16,30 +17,21 @@ import subprocess
 from pathlib import Path
 
 import numpy as np
+import problems
 import pytest
 import strict_cupy
 from cuda_on_cpu import raw_module
 from cuda_on_cpu.raw_module import Machine
+from problems import CASES, EVERY_CASE, distance
 
 import minibn
 from minibn.bench.cuda_check import nudged
-from minibn.layers import BNLSTM, BNRNN, LSTM, RNN, BNRNNTwoTerm
+from minibn.cells import CELLS
+from minibn.layers import BNLSTM
 from minibn.layers.caches import KernelCache
-from minibn.statistics import PopulationStatistics, Statistics
 
 SOURCES = raw_module.MACHINE.parent
 FILES = ("lstm.cu", "rnn.cu", "input_term.cu")
-CELLS = {
-    "RNN": (RNN, {}),
-    "BNRNN": (BNRNN, {}),
-    "BNRNNTwoTerm": (BNRNNTwoTerm, {}),
-    "BNRNNTwoTerm, x per sequence": (BNRNNTwoTerm, {"input_statistics": "sequence"}),
-    "LSTM": (LSTM, {}),
-    "LSTM with beta_c": (LSTM, {"cell_offset": True}),
-    "BNLSTM": (BNLSTM, {}),
-    "BNLSTM, x per sequence": (BNLSTM, {"input_statistics": "sequence"}),
-}
-EVERY_CELL = pytest.mark.parametrize("name", CELLS)
 EVERY_DTYPE = pytest.mark.parametrize("dtype", [np.float64, np.float32], ids=["f64", "f32"])
 # One step, relative to the largest value: rounding in sums of up to a few hundred terms.
 TOLERANCE = {np.float64: 1e-12, np.float32: 2e-5}
@@ -98,7 +90,7 @@ def test_sources_compile_as_cupy_compiles_them(cupy, file, number, real):
 
 
 def test_where_compiling_fails_one_line_names_the_card(cupy, monkeypatch):
-    problem = Problem("BNLSTM")
+    problem = Problem("bnlstm")
     cell, arguments = problem.device_arguments()
 
     class CompileException(Exception):
@@ -158,49 +150,19 @@ def set_up(monkeypatch, multiprocessors, shared_bytes, **constants):
         monkeypatch.setattr(plan, name, value)
 
 
-class Problem:
-    """A cell, random and non-zero, its input and a random upstream gradient; run by the equations or by the kernels."""
+class Problem(problems.Problem):
+    """Run by the equations on the host, or by the kernels on the device."""
 
-    def __init__(self, name, dtype=np.float64, T=1, N=37, D=3, H=11, integer=False, masked=False, given=False, seed=0):
-        rng = np.random.default_rng([seed, 78])
-        make, settings = CELLS[name]
-        self.cell = make(D, H, dtype=dtype, rng=rng, **settings)
-        for key, value in self.cell.params.items():
-            drawn = rng.uniform(0.2, 0.6, value.shape) if key.startswith("gamma") else rng.normal(0, 0.4, value.shape)
-            self.cell.params[key] = drawn.astype(dtype)
-        self.dtype, self.N = dtype, N
-        self.x = rng.integers(D, size=(T, N)) if integer else rng.standard_normal((T, N, D)).astype(dtype)
-        if integer:
-            self.x[:, :D] = np.arange(D)               # no step where all examples are alike
-        self.mask = None
-        if masked:
-            self.mask = rng.random((T, N)) < 0.7
-            self.mask[:, :min(N, 6)] = True            # enough live examples that their statistics are no accident
-            self.mask[T // 2] = self.mask[T // 2] if T < 4 else False
-            if not integer:
-                self.x[~self.mask] = np.nan            # padding is never read
-        self.dh = rng.standard_normal((T, N, H)).astype(dtype)
-        self.states = tuple(rng.normal(0, 0.5, (N, H)).astype(dtype) for _ in self.cell.state_names)
-        self.statistics = None
-        if given and self.cell.terms:
-            self.statistics = PopulationStatistics({
-                term: Statistics(rng.normal(0, 0.3, shape).astype(dtype), rng.uniform(0.3, 1, shape).astype(dtype))
-                for term in self.cell.terms
-                for shape in [(1 if "per sequence" in name and term == "x" else 4, self.cell.term_size(term))]})
+    def __init__(self, name, dtype=np.float64, N=37, H=11, seed=0, **settings):
+        super().__init__(name, dtype, N=N, H=H, seed=[seed, 78], **settings)
 
     def equations(self, order=slice(None)):
-        """h, the carried states, dx and the gradients, of the examples in `order` and put back."""
-        back = np.argsort(np.arange(self.N)[order])
-        h, cache = self.cell.forward(self.x[:, order], None if self.mask is None else self.mask[:, order],
-                                     tuple(state[order] for state in self.states), self.statistics, 2)
-        values = self._values(h, cache, *self.cell.backward(self.dh[:, order], cache))
-        per_example = {"h", "c", "dx"}
-        return {key: value[:, back] if key in per_example else value[back] if key in self.cell.state_names else value
-                for key, value in values.items()}
+        """See `problems.Problem.run`."""
+        return self.run(self.readable, order)[0]
 
     def device_arguments(self):
         """The cell with the kernels, and the arguments of its forward."""
-        cell = minibn.to_device(self.cell, "cuda")
+        cell = minibn.to_device(self.readable, "cuda")
         cell.engine = "kernels"
         return cell, minibn.to_device([self.x, self.mask, self.states, self.statistics], "cuda")
 
@@ -210,18 +172,8 @@ class Problem:
         h, cache = cell.forward(*arguments, 2)
         assert isinstance(cache, KernelCache)
         dx, grads = cell.backward(minibn.to_device(self.dh, "cuda"), cache)
-        return minibn.to_host(self._values(h, cache, dx, grads))
-
-    def _values(self, h, cache, dx, grads):
-        states = {"h": h, "c": cache.c} if self.cell.blocks == 4 else {"h": h}
-        return {**states, **({} if dx is None else {"dx": dx}), **grads}
-
-
-def distance(a, b):
-    """The largest difference relative to the largest value."""
-    assert a.shape == b.shape
-    assert a.dtype == b.dtype
-    return np.abs(a - b).max() / max(np.abs(a).max(), np.finfo(a.dtype).tiny)
+        values, grads = problems.values_of(cell, h, cache, dx, grads)
+        return minibn.to_host({**values, **grads})
 
 
 def assert_equal_step(expected, got, dtype):
@@ -234,19 +186,19 @@ def assert_equal_step(expected, got, dtype):
 def assert_no_further_than_permuted(problem, expected, got):
     """Ten times what the equations themselves move when the batch is permuted or each parameter changes by a rounding,
     or the rounding of the last place. (Without batch norm a permuted batch moves nothing.)"""
-    orders = [np.random.default_rng(k).permutation(problem.N) for k in range(3)]
+    orders = [np.random.default_rng(k).permutation(problem.shape[1]) for k in range(3)]
     others = [problem.equations(order) for order in orders]
-    kept = problem.cell
+    kept = problem.readable
     for k in range(3):
-        problem.cell = nudged(kept, np.random.default_rng(k))
+        problem.readable = nudged(kept, np.random.default_rng(k))
         others.append(problem.equations())
-    problem.cell = kept
+    problem.readable = kept
     for key, value in expected.items():
         moved = max(distance(value, other[key]) for other in others)
         assert distance(value, got[key]) <= max(10 * moved, 8 * np.finfo(problem.dtype).eps), (key, moved)
 
 
-@EVERY_CELL
+@EVERY_CASE
 @EVERY_WAY
 @EVERY_DTYPE
 @pytest.mark.parametrize("case", ["batch", "masked given", "integer masked"])
@@ -256,7 +208,7 @@ def test_one_step_equals_the_equations(cupy, monkeypatch, name, way, dtype, case
     assert_equal_step(problem.equations(), problem.kernels(), dtype)
 
 
-@EVERY_CELL
+@EVERY_CASE
 @EVERY_WAY
 @pytest.mark.parametrize("case", ["batch", "masked", "given"])
 def test_a_sequence_is_no_further_away_than_a_permuted_batch(cupy, monkeypatch, name, way, case):
@@ -269,7 +221,7 @@ def test_a_sequence_is_no_further_away_than_a_permuted_batch(cupy, monkeypatch, 
 @pytest.mark.parametrize("seed", range(12))
 def test_random_sizes_cells_and_devices(cupy, monkeypatch, seed):
     rng = np.random.default_rng([seed, 79])
-    name = list(CELLS)[seed % len(CELLS)]
+    name = list(CASES)[seed % len(CASES)]
     T, N, D, H = rng.integers(1, 6), rng.integers(4, 90), rng.integers(1, 4), rng.integers(1, 24)
     N = N // 4 * 4 if seed % 3 == 0 else N                     # rows that can be copied 16 bytes at a time
     set_up(monkeypatch, int(rng.integers(1, 7)), int(rng.choice([6, 24, 96])) * 1024,
@@ -293,7 +245,7 @@ def test_every_way_of_multiplying(cupy, monkeypatch, tile, threads, N):
     assert chosen.tile == tile and chosen.rows > 2 * chosen.chunk and (N < 36 or chosen.examples < N)
     for order in range(3):
         Machine.order = order
-        problem = Problem("BNLSTM", T=2, N=N, H=48)
+        problem = Problem("bnlstm", T=2, N=N, H=48)
         assert_no_further_than_permuted(problem, problem.equations(), problem.kernels())
 
 
@@ -302,7 +254,7 @@ def test_the_sizes_of_the_paper_on_a_large_gpu(cupy, monkeypatch, N, H):
     """The very launch that an H100 or H200 gets, for two time steps."""
     set_up(monkeypatch, 132, 227 * 1024)
     Machine.order = 2
-    problem = Problem("BNLSTM", np.float32, T=2, N=N, H=H)
+    problem = Problem("bnlstm", np.float32, T=2, N=N, H=H)
     assert_no_further_than_permuted(problem, problem.equations(), problem.kernels())
     assert [name for name, *_ in Machine.launches if "lstm" in name] == ["bn_lstm_forward_sequence",
                                                                         "bn_lstm_backward_sequence"]
@@ -312,13 +264,13 @@ def test_a_sequence_on_a_t4(cupy, monkeypatch):
     """The GPU of free notebooks: 64 KiB of shared memory a block, and copies that are done at once."""
     set_up(monkeypatch, 40, 64 * 1024)
     Machine.order = 1
-    problem = Problem("BNLSTM", np.float32, N=60, H=100)
+    problem = Problem("bnlstm", np.float32, N=60, H=100)
     assert_equal_step(problem.equations(), problem.kernels(), np.float32)
     assert [name for name, *_ in Machine.launches if "lstm" in name] == ["bn_lstm_forward_sequence",
                                                                         "bn_lstm_backward_sequence"]
 
 
-@EVERY_CELL
+@EVERY_CASE
 @pytest.mark.parametrize("way", ["one launch", "one launch, split", "steps"])
 def test_the_order_of_threads_changes_no_bit(cupy, monkeypatch, name, way):
     """Ascending with late copies, descending with early ones, and random orders: a race would show in one of them."""
@@ -363,7 +315,7 @@ def test_a_missing_barrier_is_noticed(cupy, monkeypatch, barrier):
     assert true_source("rnn.cu").count(text) == 1
     monkeypatch.setattr(launch, "source", lambda name: true_source(name).replace(text, broken))
     set_up(monkeypatch, 6, 64 * 1024, CHUNK_BYTES=256, LEAST_CHUNK=2, THREADS=64)
-    problem = Problem("BNRNN", T=4, N=10, H=24)
+    problem = Problem("bnrnn", T=4, N=10, H=24)
     expected = problem.equations()
 
     def goes_wrong():
@@ -379,7 +331,7 @@ def test_a_missing_barrier_is_noticed(cupy, monkeypatch, barrier):
     assert any(wrong)
 
 
-@EVERY_CELL
+@EVERY_CASE
 def test_launches_per_sequence_and_per_step(cupy, monkeypatch, name):
     problem = Problem(name, T=9, N=6)
     cell, arguments = problem.device_arguments()
@@ -425,7 +377,7 @@ def test_a_training_iteration_never_waits(cupy, monkeypatch):
 
 def test_backward_is_pure_and_gives_the_same_twice(cupy, monkeypatch):
     set_up(monkeypatch, **WAYS["one launch"])
-    problem = Problem("BNLSTM", T=4, N=9, masked=True)
+    problem = Problem("bnlstm", T=4, N=9, masked=True)
     cell, (x, mask, states, _) = problem.device_arguments()
     given = minibn.to_host([x, mask, states, cell.params])
     dh = minibn.to_device(problem.dh, "cuda")
@@ -452,11 +404,11 @@ def assert_same_bits(a, b):
         np.testing.assert_array_equal(a, b)
 
 
-@EVERY_CELL
+@EVERY_CASE
 def test_the_cache_answers_every_name(cupy, monkeypatch, name):
     set_up(monkeypatch, **WAYS["one launch"])
     problem = Problem(name, T=3, N=9, masked=True)
-    _, readable = problem.cell.forward(problem.x, problem.mask, problem.states)
+    _, readable = problem.readable.forward(problem.x, problem.mask, problem.states)
     cell, (x, mask, states, _) = problem.device_arguments()
     _, fast = cell.forward(x, mask, states)
     names = [f"{term}_{field}" for term in cell.terms for field in ("mean", "inv_std", "hat")]
@@ -471,7 +423,7 @@ def test_the_cache_answers_every_name(cupy, monkeypatch, name):
 
 def test_arrays_that_are_not_contiguous(cupy, monkeypatch):
     set_up(monkeypatch, **WAYS["one launch"])
-    problem = Problem("BNLSTM", T=4, N=12, masked=True)
+    problem = Problem("bnlstm", T=4, N=12, masked=True)
     expected = problem.kernels()
     wide = {name: np.repeat(getattr(problem, name), 2, axis=1) for name in ("x", "mask", "dh")}
     cell, (_, _, states, _) = problem.device_arguments()
@@ -486,8 +438,8 @@ def test_arrays_that_are_not_contiguous(cupy, monkeypatch):
 
 def test_learned_states_and_a_piece_of_a_long_sequence(cupy, monkeypatch):
     set_up(monkeypatch, **WAYS["one launch"])
-    problem = Problem("BNLSTM", T=6, N=9, given=True)
-    whole, _ = problem.cell.forward(problem.x, statistics=problem.statistics)
+    problem = Problem("bnlstm", T=6, N=9, given=True)
+    whole, _ = problem.readable.forward(problem.x, statistics=problem.statistics)
     cell, (x, _, _, statistics) = problem.device_arguments()
     _, first = cell.forward(x[:4], statistics=statistics)
     second, _ = cell.forward(x[4:], initial_state=first.final_state, statistics=statistics, first_step=4)
@@ -540,7 +492,7 @@ def test_the_shapes_of_the_paper_fit_into_one_launch(cupy):
 
 
 @pytest.mark.gpu
-@EVERY_CELL
+@EVERY_CASE
 @pytest.mark.parametrize("splits", [(1,), (4,), ()], ids=["one launch", "split", "steps"])
 def test_on_a_gpu(monkeypatch, name, splits):
     from minibn.kernels.cuda import plan
@@ -562,7 +514,7 @@ def test_the_gpu_script_compares_every_way(cupy, monkeypatch):
     from minibn.bench import cuda_check
 
     monkeypatch.setattr(cuda_check, "SEQUENCE", 4)
-    shares = cuda_check.compare("bnlstm", "float64", (9, 2, 5), masked=True)
+    shares = cuda_check.compare(CELLS["bnlstm"], "float64", (9, 2, 5), masked=True)
     assert set(shares) == {(way, kind) for way in cuda_check.WAYS for kind in ("step", "sequence")}
     assert max(shares.values()) <= 1
     ran = {name for name, *_ in Machine.launches}
@@ -573,7 +525,7 @@ def test_the_gpu_script_compares_every_way(cupy, monkeypatch):
         return {**found, "W_h": found["W_h"] * np.nan} if "cuda" in arguments else found
 
     monkeypatch.setattr(cuda_check, "values", broken)
-    assert set(cuda_check.compare("bnlstm", "float64", (9, 2, 5), masked=False).values()) == {float("inf")}
+    assert set(cuda_check.compare(CELLS["bnlstm"], "float64", (9, 2, 5), masked=False).values()) == {float("inf")}
 
 
 def test_the_gpu_script_without_a_gpu(monkeypatch, capsys):
@@ -596,3 +548,25 @@ def test_the_gpu_script_where_compiling_fails(monkeypatch, capsys):
     monkeypatch.setattr(cuda_check, "build", build)
     assert cuda_check.main([]) == 2
     assert capsys.readouterr().err == "engine: ... of this card\n"
+
+
+def test_the_gpu_script_writes_its_numbers_before_it_compares_with_others(monkeypatch, tmp_path, capsys):
+    """Its time may be limited: what ends it in the last part must not take the numbers along."""
+    from minibn.bench import cuda_check
+
+    def stopped(*arguments, show, say, **options):
+        show("a table")
+        say("round 1")
+        raise KeyboardInterrupt
+
+    for name, value in {"to_device": lambda array, device: array, "build": dict, "check": lambda say: ([], 0.5),
+                        "times": lambda *arguments: dict.fromkeys(cuda_check.WAYS, [1.0, 2.0]),
+                        "run_bench": stopped}.items():
+        monkeypatch.setattr(cuda_check, name, value)
+    with pytest.raises(KeyboardInterrupt):
+        cuda_check.main(["--json", str(tmp_path / "numbers.json")])
+    found = json.loads((tmp_path / "numbers.json").read_text())
+    assert found["worst"] == 0.5 and found["times"]["BN-LSTM float32 784,100,1,100"]["split 2"] == [1, 2]
+    captured = capsys.readouterr()
+    assert "a table" in captured.out and "round 1" in captured.err       # each part is shown when it is there
+    assert cuda_check.main(["--quick", "--json", str(tmp_path / "numbers.json")]) == 0

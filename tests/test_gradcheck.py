@@ -744,7 +744,8 @@ def test_every_cell_passes_in_every_way_it_can_be_called(standard_reports):
     assert {entry.tolerance for report in standard_reports for entry in report.entries} == {1e-10, 1e-6}
     titles = " ".join(report.title for report in standard_reports)
     for word in (*(f"{cell.title}:" for cell in CELLS.values()), "LSTM with beta_c", "input_statistics=sequence",
-                 "masked", "integer", "given statistics", "given states", "one step", "classifier", "language model", "central"):
+                 "masked", "integer", "given statistics", "given states", "one step", "classifier", "language model",
+                 "central"):
         assert word in titles
 
 
@@ -928,7 +929,7 @@ def test_the_table_of_the_command_line(monkeypatch, standard_reports):
     assert lines[0].startswith("error of a tensor's gradient: max|a - n| / max(max|n|")
     assert len(lines) == 2 + sum(report.title.startswith("tanh RNN") for report in standard_reports)
     assert lines[-1] == f"all {len(lines) - 2} checks passed"
-    with pytest.raises(ValueError, match="cells: expected one of 'rnn', 'bnrnn', 'bnrnn_two_term', 'lstm', 'bnlstm', 'all', got 'gru'"):
+    with pytest.raises(ValueError, match="cells: expected one of 'rnn', .*'bnlstm', 'all', got 'gru'"):
         gradcheck_table(["gru"])
 
     right = LSTM.backward

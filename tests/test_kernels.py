@@ -5,92 +5,38 @@ import subprocess
 import sys
 import tracemalloc
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from unittest import mock
 
+import allocations
 import numpy as np
+import problems
 import pytest
+from allocations import allocating_lines
+from problems import EVERY_CASE, NORMALIZED, distance
 
 import minibn
 from minibn import kernels
-from minibn.bench.memory import allocating_lines
 from minibn.kernels import look_up, workspace
-from minibn.layers import BNLSTM, BNRNN, LSTM, RNN, BNRNNTwoTerm
+from minibn.layers import BNLSTM, LSTM
 from minibn.layers.caches import KernelCache
-from minibn.statistics import PopulationStatistics, Statistics
 
-CELLS = {
-    "RNN": (RNN, {}),
-    "BNRNN": (BNRNN, {}),
-    "BNRNNTwoTerm": (BNRNNTwoTerm, {}),
-    "BNRNNTwoTerm, x per sequence": (BNRNNTwoTerm, {"input_statistics": "sequence"}),
-    "LSTM": (LSTM, {}),
-    "LSTM with beta_c": (LSTM, {"cell_offset": True}),
-    "BNLSTM": (BNLSTM, {}),
-    "BNLSTM, x per sequence": (BNLSTM, {"input_statistics": "sequence"}),
-}
-EVERY_CELL = pytest.mark.parametrize("name", CELLS)
 INPUTS = ("D=1", "D=3", "D=30", "integer")
 # Per step, relative to the largest value: rounding in sums of up to a few hundred terms.
 TOLERANCE = {np.float64: 1e-12, np.float32: 2e-5}
 
 
-class Problem:
-    """A cell under both engines with everything random and non-zero, its input, and a random upstream gradient."""
+class Problem(problems.Problem):
+    """The same layer under both engines."""
 
-    def __init__(self, name, dtype=np.float64, T=1, N=11, D=3, H=7, kind="D=3", masked=False, given=False, seed=0,
-                 symbols=5):
-        rng = np.random.default_rng([seed, 77])
-        make, settings = CELLS[name]
+    def __init__(self, name, dtype=np.float64, D=3, kind="D=3", seed=0, symbols=5, **settings):
         D = {"D=1": 1, "D=3": D, "D=30": 30, "integer": symbols}[kind]
-        self.readable = make(D, H, dtype=dtype, rng=rng, **settings)
-        for key, value in self.readable.params.items():
-            drawn = rng.uniform(0.2, 0.6, value.shape) if key.startswith("gamma") else rng.normal(0, 0.4, value.shape)
-            self.readable.params[key] = drawn.astype(dtype)
-        self.fast = make(D, H, dtype=dtype, engine="kernels", **settings)
+        super().__init__(name, dtype, D=D, integer=kind == "integer", seed=[seed, 77], **settings)
+        self.fast = problems.make(name, D, self.shape[3], dtype=dtype, engine="kernels")
         self.fast.params = {key: value.copy() for key, value in self.readable.params.items()}
-        self.dtype, self.shape = dtype, (T, N, D, H)
-        if kind == "integer":
-            self.x = rng.integers(D, size=(T, N))
-            different = min(D, N - 1)
-            self.x[:, :different] = np.arange(different)          # no step where all examples are alike
-            self.x[:, -1] = self.x[:, 0]                          # none where all differ
-        else:
-            self.x = rng.standard_normal((T, N, D)).astype(dtype)
-        self.mask = None
-        if masked:
-            self.mask = rng.random((T, N)) < 0.7
-            self.mask[:, :5] = True                    # enough live examples that their statistics are no accident
-            self.mask[T // 2] = self.mask[T // 2] if T < 4 else False
-            if kind != "integer":
-                self.x[~self.mask] = np.nan            # padding is never read
-        self.dh = rng.standard_normal((T, N, H)).astype(dtype)
-        self.states = tuple(rng.normal(0, 0.5, (N, H)).astype(dtype) for _ in self.readable.state_names)
-        self.statistics = None
-        if given and self.readable.terms:
-            self.statistics = PopulationStatistics({
-                term: Statistics(rng.normal(0, 0.3, shape).astype(dtype), rng.uniform(0.3, 1, shape).astype(dtype))
-                for term in self.readable.terms
-                for shape in [(1 if "per sequence" in name and term == "x" else 4, self.readable.term_size(term))]})
-
-    def run(self, cell, order=slice(None), states=True):
-        """h, the carried states, dx and the gradients, of the examples in `order` and put back."""
-        back = np.argsort(np.arange(self.shape[1])[order])
-        h, cache = cell.forward(self.x[:, order], None if self.mask is None else self.mask[:, order],
-                                tuple(state[order] for state in self.states) if states else None, self.statistics, 2)
-        dx, grads = cell.backward(self.dh[:, order], cache)
-        values = {"h": h, **({"c": cache.c} if cell.blocks == 4 else {}), **({} if dx is None else {"dx": dx})}
-        values = {key: value[:, back] for key, value in values.items()}
-        per_example = cell.state_names if states else ()
-        return {**values, **{key: grads[key][back] if key in per_example else grads[key] for key in grads}}, cache
 
 
-def distance(a, b):
-    """The largest difference relative to the largest value."""
-    assert a.shape == b.shape
-    assert a.dtype == b.dtype
-    return np.abs(a - b).max() / max(np.abs(a).max(), np.finfo(a.dtype).tiny)
-
-
-@EVERY_CELL
+@EVERY_CASE
 @pytest.mark.parametrize("kind", INPUTS)
 @pytest.mark.parametrize("given", [False, True], ids=["batch", "given"])
 @pytest.mark.parametrize("masked", [False, True], ids=["", "masked"])
@@ -111,7 +57,7 @@ def test_one_step_equals_the_equations(name, kind, given, masked, dtype):
         assert distance(value, got[key]) < allowed, key
 
 
-@EVERY_CELL
+@EVERY_CASE
 @pytest.mark.parametrize("kind", INPUTS)
 @pytest.mark.parametrize("given", [False, True], ids=["batch", "given"])
 @pytest.mark.parametrize("masked", [False, True], ids=["", "masked"])
@@ -127,7 +73,7 @@ def test_a_sequence_is_no_further_away_than_a_permuted_batch(name, kind, given, 
         assert distance(value, got[key]) <= max(10 * moved, 8 * np.finfo(dtype).eps), (key, moved)
 
 
-@EVERY_CELL
+@EVERY_CASE
 @pytest.mark.parametrize("sizes", [(1, 2, 1, 1), (3, 2, 4, 5), (5, 33, 2, 3), (40, 7, 6, 17)],
                          ids=lambda sizes: "-".join(map(str, sizes)))
 def test_odd_sizes(name, sizes):
@@ -141,9 +87,9 @@ def test_odd_sizes(name, sizes):
         assert np.abs(value - got[key]).max() < (1e-11 if N > 2 else 1e-8) * largest, key
 
 
-@EVERY_CELL
+@EVERY_CASE
 def test_complex_steps_pass_through_the_kernels(name):
-    cell = CELLS[name][0](3, 4, rng=0, engine="kernels", **CELLS[name][1])
+    cell = problems.make(name, 3, 4, rng=0, engine="kernels")
     x = np.random.default_rng(0).standard_normal((5, 6, 3))
     report = minibn.check_gradients(cell, x)
     assert report.ok, str(report)
@@ -153,7 +99,7 @@ def test_complex_steps_pass_through_the_kernels(name):
     assert report.ok, str(report)
 
 
-@EVERY_CELL
+@EVERY_CASE
 def test_backward_is_pure_and_forwards_do_not_disturb_each_other(name):
     one, two = Problem(name, T=6, N=90, H=30, seed=1), Problem(name, T=6, N=90, H=30, seed=2)
     expected, _ = one.run(one.readable)
@@ -174,7 +120,7 @@ def test_backward_is_pure_and_forwards_do_not_disturb_each_other(name):
 
 
 def test_gradients_and_outputs_outlive_the_cache():
-    problem = Problem("LSTM", T=20, N=64, H=32)
+    problem = Problem("lstm", T=20, N=64, H=32)
     h, cache = problem.fast.forward(problem.x)
     dx, grads = problem.fast.backward(problem.dh, cache)
     copies = {"h": h.copy(), "dx": dx.copy(), **{key: value.copy() for key, value in grads.items()}}
@@ -186,7 +132,7 @@ def test_gradients_and_outputs_outlive_the_cache():
         np.testing.assert_array_equal(value, copies[key])
 
 
-@EVERY_CELL
+@EVERY_CASE
 @pytest.mark.parametrize("masked", [False, True], ids=["", "masked"])
 @pytest.mark.parametrize("given", [False, True], ids=["batch", "given"])
 def test_the_cache_answers_every_name_as_the_equations_do(name, masked, given):
@@ -220,7 +166,7 @@ def test_the_cache_answers_every_name_as_the_equations_do(name, masked, given):
 
 
 def test_the_cache_stays_what_it_was_when_an_optimizer_changes_the_parameters():
-    problem = Problem("BNLSTM", T=4)
+    problem = Problem("bnlstm", T=4)
     expected, readable = problem.run(problem.readable)
     f = readable.f.copy()
     _, cache = problem.fast.forward(problem.x, initial_state=problem.states)
@@ -233,7 +179,7 @@ def test_the_cache_stays_what_it_was_when_an_optimizer_changes_the_parameters():
 
 
 def test_an_observer_sees_the_gradients_of_every_step():
-    problem = Problem("BNLSTM", T=4)
+    problem = Problem("bnlstm", T=4)
     seen = {"readable": [], "fast": []}
     for key, cell in (("readable", problem.readable), ("fast", problem.fast)):
         _, cache = cell.forward(problem.x)
@@ -250,14 +196,14 @@ def test_a_blanked_equation_is_noticed_under_equations_and_not_hidden(monkeypatc
 
     monkeypatch.setattr(kernels, "forward", refuse)
     monkeypatch.setattr(kernels, "backward", refuse)
-    problem = Problem("BNLSTM", T=2)
+    problem = Problem("bnlstm", T=2)
     assert BNLSTM(2, 3).engine == "equations"
     problem.run(problem.readable)
     with pytest.raises(AssertionError, match="kernel ran"):
         problem.run(problem.fast)
 
 
-@EVERY_CELL
+@EVERY_CASE
 @pytest.mark.parametrize("symbols, integer", [(2, np.uint8), (27, np.int32), (50, np.int64), (300, np.uint16)])
 @pytest.mark.parametrize("given", [False, True], ids=["batch", "given"])
 @pytest.mark.parametrize("masked", [False, True], ids=["", "masked"])
@@ -287,7 +233,7 @@ def test_integers_are_no_one_hot_rows():
     assert peak < 8 * cell.params["W_x"].nbytes
 
 
-@pytest.mark.parametrize("name", [name for name, (cell, _) in CELLS.items() if cell.terms])
+@pytest.mark.parametrize("name", NORMALIZED)
 @pytest.mark.parametrize("masked", [False, True], ids=["", "masked"])
 def test_the_variance_of_nearly_equal_rows_is_no_difference_of_squares(name, masked):
     """Rows of W_x that differ by a ten-thousandth: their squares agree to all digits that float32 has."""
@@ -306,7 +252,7 @@ def test_the_variance_of_nearly_equal_rows_is_no_difference_of_squares(name, mas
 
 
 def test_pieces_of_a_long_sequence(monkeypatch):
-    problem = Problem("BNLSTM", T=12)
+    problem = Problem("bnlstm", T=12)
     h, _ = problem.fast.forward(problem.x)
     whole = problem.fast.batch_statistics(problem.x)
     monkeypatch.setattr("minibn.layers.layer.PIECE_ELEMENTS", 5 * 11 * 28)
@@ -334,7 +280,38 @@ def held_bytes(obj, seen):
     return held_bytes(vars(obj), seen) if hasattr(obj, "__dict__") else 0
 
 
-@EVERY_CELL
+def loops(allocate, x):
+    """A stand-in for a cell; line numbers are those of this file."""
+    buffer = np.empty(x.shape[1:], x.dtype)
+    total = np.zeros_like(buffer)
+    for x_t in x:
+        if allocate:
+            total += x_t * 2
+        else:
+            np.multiply(x_t, 2, out=buffer)
+            total += buffer
+    return total
+
+
+def test_allocating_lines_sees_what_is_gone_when_the_line_ends(monkeypatch):
+    monkeypatch.setattr(allocations, "PACKAGE", Path(__file__).parent)      # as if it were the package
+    line = loops.__code__.co_firstlineno + 6
+    cell = mock.Mock(forward=lambda x: (None, loops(True, x)), backward=lambda dh, cache: loops(False, dh))
+    x = np.ones((6, 30, 40))
+    tracer = sys.gettrace()
+    assert allocating_lines(cell, x, x, 2000) == {"forward": [f"test_kernels.py:{line}"], "backward": []}
+    assert sys.gettrace() is tracer
+
+
+def test_allocating_lines_of_the_equations():
+    problem = Problem("rnn", np.float32, T=6, N=4, H=300, kind="D=3")
+    found = allocating_lines(problem.readable, problem.x, problem.dh, 1000)
+    assert any(line.startswith("cells/rnn.py:") for line in found["forward"])
+    assert any(line.startswith("cells/rnn.py:") for line in found["backward"])
+    assert not any(line.startswith("layers/base.py:") for line in found["forward"])          # outside the loop
+
+
+@EVERY_CASE
 @pytest.mark.parametrize("kind, small", [("D=30", 0), ("integer", 0), ("integer", 2 ** 30)],
                          ids=["floating", "integer, row by row", "integer, product"])
 def test_no_line_of_the_time_loop_allocates(name, kind, small, monkeypatch):
@@ -344,7 +321,7 @@ def test_no_line_of_the_time_loop_allocates(name, kind, small, monkeypatch):
     assert found == {"forward": [], "backward": []}
 
 
-@EVERY_CELL
+@EVERY_CASE
 def test_nothing_is_allocated_in_the_time_loop(name):
     """What a second run allocates at its peak does not depend on T beyond small rows, one per step."""
     N, H = 64, 64

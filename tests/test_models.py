@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+import minibn
 from minibn.gradcheck import check_gradients
 from minibn.layers import BNLSTM, BNRNN, LSTM, RNN, BNRNNTwoTerm
 from minibn.models import SequenceClassifier
@@ -291,3 +292,19 @@ def test_bad_cells(cell):
 
 def test_a_model_is_no_cell(model):
     assert_refused(TypeError, lambda: SequenceClassifier(model, K), "cell: ", "layer", "SequenceClassifier")
+
+
+@pytest.mark.parametrize("make", [lambda cell: SequenceClassifier(cell, 7, rng=0),
+                                  lambda cell: minibn.LanguageModel(cell, 3, rng=0)], ids=["classifier", "language"])
+def test_forward_and_backward_apart_from_the_loss(make):
+    model, rng = make(minibn.BNLSTM(3, 4, rng=0)), np.random.default_rng(0)
+    x, noise = rng.normal(size=(5, 6, 3)), rng.normal(size=(6, 4))
+    logits, cache = model.forward(x, initial_noise=noise)
+    np.testing.assert_allclose(logits, model.logits(x, initial_noise=noise), rtol=0, atol=1e-14)
+    dlogits = rng.normal(size=logits.shape)
+    expected = model.backward(dlogits, cache)
+    for value in model.params.values():
+        value += 1                                          # in place, as somebody might
+    for name, value in model.backward(dlogits, cache).items():
+        np.testing.assert_array_equal(value, expected[name])
+        assert value.shape == model.params[name].shape

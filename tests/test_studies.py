@@ -24,6 +24,7 @@ from minibn.cli import tools
 from minibn.data import load_stdlib
 from minibn.equations.losses import softmax_cross_entropy_forward
 from minibn.layers import BNLSTM, BNRNN
+from minibn.machine import THREAD_VARIABLES
 from minibn.models import SequenceClassifier
 from minibn.statistics import PopulationStatistics, Statistics
 from minibn.studies import (
@@ -46,7 +47,6 @@ from minibn.studies.output import save_figure, write_numbers
 from minibn.studies.reference import published_curve, published_curves, published_table
 from minibn.training import evaluate_run, evaluate_whole_text, load, make_config
 from minibn.training.metrics import MetricsFile
-from minibn.training.provenance import THREAD_VARIABLES
 from minibn.training.runs import start_run
 from minibn.training.tasks import TASKS
 from minibn.training.texts import TextConfig

@@ -235,7 +235,7 @@ def test_the_same_text_in_another_length():
         ({"codes": some_codes(9).astype(int)}, TypeError, r"got int64 of shape \(9,\)"),
         ({"codes": some_codes(9).reshape(3, 3)}, TypeError, r"got uint8 of shape \(3, 3\)"),
         ({"length": 1}, ValueError, "length must be at least 2 characters, .* got 1"),
-        ({"length": 2.0}, TypeError, "length must be an integer, got float"),
+        ({"length": 2.0}, TypeError, "length: expected an integer, got 2.0"),
         ({"length": 51}, ValueError, "length=51 is longer than the text of 50 characters; use a length of at most 50"),
         ({"classes": 6}, ValueError, "0..classes-1 = 0..5, found 6"),
         ({"classes": 1}, ValueError, "classes must be the size of the vocabulary, 2..256, got 1"),
@@ -257,14 +257,14 @@ def test_bad_batches_of_segments():
     for starts in ([-1, 3], [0, 16], [0.5], [], [[0]]):
         with pytest.raises(ValueError, match="starts must"):
             segments.batch(np.array(starts))
-    with pytest.raises(ValueError, match="batch_size must be at least 2"):
+    with pytest.raises(ValueError, match="batch_size: expected at least 2"):
         segments.batches(1)
     for ask in (lambda: segments.batches(2, 7), lambda: segments.subset(1, 7)):
         with pytest.raises(TypeError, match="rng must be a numpy.random.Generator or None, got int"):
             ask()
     with pytest.raises(TypeError, match="got None; use np.random.default_rng"):
         segments.subset(1, None)
-    with pytest.raises(ValueError, match="count must be at least 1"):
+    with pytest.raises(ValueError, match="count: expected at least 1"):
         segments.subset(0, np.random.default_rng(0))
 
 
@@ -626,9 +626,9 @@ def test_which_part_of_text8_is_here(small, tmp_path, monkeypatch):
 
 
 def test_unknown_variants():
-    with pytest.raises(ValueError, match="variant must be one of words, chars, got 'word'"):
+    with pytest.raises(ValueError, match="variant: expected one of .words., .chars., got 'word'"):
         data.load_ptb(variant="word")
-    with pytest.raises(ValueError, match="part must be one of full, prefix, got 'half'"):
+    with pytest.raises(ValueError, match="part: expected one of .full., .prefix., got 'half'"):
         data.load_text8(part="half")
 
 

@@ -3,9 +3,8 @@
 import numpy as np
 
 from minibn.backend import to_device
-from minibn.bench.memory import allocating_lines, device_bytes, measure_memory
-from minibn.bench.timing import clock_for, mean_of_repeats
-from minibn.cells import CELLS
+from minibn.bench.memory import measure_memory
+from minibn.bench.timing import Timed, clock_for
 from minibn.data.batches import Split
 from minibn.layers import RecurrentLayer
 from minibn.models import SequenceClassifier
@@ -13,71 +12,70 @@ from minibn.optimizers import RMSProp, clip_by_global_norm
 
 CLASSES = 10
 POOL = 4                                  # batches of different examples
-TRACED_SHAPE = (12, 16, 3, 512)           # for counting: the smallest array of a step, one row, has 2 KiB or more
-SMALLEST_ARRAY = 2000                     # bytes; the Python objects of one line stay below
 
 
 def make_problem(cell, setting, engine="equations"):
-    """A cell on the host, its input and an upstream gradient: the same numbers for every entrant.
+    """A layer on the host, its input and an upstream gradient: the same numbers for every entrant.
 
     Returns
     -------
-    cell : layer
+    layer : RecurrentLayer
+        Of the declaration `cell`.
     x : ndarray of shape (T, N, D)
     dh : ndarray of shape (T, N, H)
         Random at every step.
     """
     T, N, D, H = setting.shape
     rng = np.random.default_rng(1)
-    layer = RecurrentLayer(CELLS[cell], D, H, dtype=np.dtype(setting.dtype), rng=np.random.default_rng(0),
-                           engine=engine)
+    layer = RecurrentLayer(cell, D, H, dtype=np.dtype(setting.dtype), rng=np.random.default_rng(0), engine=engine)
     return (layer, rng.random((T, N, D), dtype=setting.dtype),
-            rng.standard_normal((T, N, H), dtype=setting.dtype))
+            rng.standard_normal((T, N, layer.output_size), dtype=setting.dtype))
 
 
-class Cell:
+class OurLayer(Timed):
     """One of our cells under one engine."""
 
     def __init__(self, entrant, setting):
-        self.entrant, self.setting = entrant, setting
         problem = make_problem(entrant.cell, setting, entrant.engine)
-        self.cell, self.x, self.dh = (to_device(part, setting.device) for part in problem)
-        self.clock = clock_for(setting.device)
-        self.training = None
+        self.layer, self.x, self.dh = (to_device(part, setting.device) for part in problem)
+        self.setting, self.clock = setting, clock_for(setting.device)
 
-    def measure(self, repeats):
+    def forward(self):
+        """h, and the cache."""
+        return self.layer.forward(self.x)
+
+    def backward(self, kept):
+        """All gradients."""
+        self.layer.backward(self.dh, kept[1])
+
+
+class OurCell(OurLayer):
+    """And its training."""
+
+    training = None
+
+    def run(self):
         """Seconds of forward, backward, and of a training iteration."""
-        if self.training is None:
-            self.training = Training(self.cell, self.setting)
-        return mean_of_repeats(lambda: {**self.run_layer(), "iteration": self.run_iteration()}, repeats)
-
-    def run_layer(self):
-        """Seconds of forward and backward. To throw the cache away belongs to the backward, as in training."""
-        clock = self.clock
-        start = clock.mark()
-        h, cache = self.cell.forward(self.x)
-        middle = clock.mark()
-        dx, grads = self.cell.backward(self.dh, cache)
-        del h, cache, dx, grads
-        end = clock.mark()
-        return {"forward": clock.seconds(start, middle), "backward": clock.seconds(middle, end)}
-
-    def run_iteration(self):
-        """Seconds of a training iteration."""
+        self.training = self.training or Training(self.layer, self.setting)
+        times = super().run()
         start = self.clock.mark()
         self.training.iterate()
-        end = self.clock.mark()
-        return self.clock.seconds(start, end)
-
-    device_bytes = staticmethod(device_bytes)
+        return {**times, "iteration": self.clock.seconds(start, self.clock.mark())}
 
     def memory(self):
-        """What the forward keeps, the peak, and which lines of the time loop allocate; on the host."""
-        found = measure_memory(self.cell, self.x, self.dh)
-        small = self.setting._replace(shape=TRACED_SHAPE)
-        cell, x, dh = make_problem(self.entrant.cell, small, self.entrant.engine)
-        found["allocating_lines"] = allocating_lines(cell, x, dh, SMALLEST_ARRAY)
-        return found
+        """What the forward keeps, and the peak; on the host."""
+        return measure_memory(self.layer, self.x, self.dh)
+
+
+class CellAtAnyShape:
+    """Makes a layer for the shape it is asked for, and throws it away afterwards: only one needs memory at a time."""
+
+    def __init__(self, entrant, setting):
+        self.entrant, self.setting = entrant, setting
+
+    def measure_at(self, shape, repeats):
+        """Seconds of forward and backward."""
+        return OurLayer(self.entrant, self.setting._replace(shape=shape)).measure(repeats)
 
 
 class Training:

@@ -11,7 +11,8 @@
    (`minibn.kernels.cuda.plan`): this table says how good the guesses are.
 4. Runs `minibn bench --device cuda` for the LSTM and the BN-LSTM: against PyTorch, where it is installed.
 
-The exit code is 1 if a comparison fails.
+What was found goes to the JSON file before the last part begins, which takes minutes, and again after it. The exit
+code is 1 if a comparison fails.
 """
 
 import argparse
@@ -24,11 +25,11 @@ import time
 import numpy as np
 
 from minibn.backend import to_device, to_host
-from minibn.bench.cells import make_problem
-from minibn.bench.entrants import CELLS, Setting
-from minibn.bench.report import report_text
+from minibn.bench.cells import OurLayer, make_problem
+from minibn.bench.entrants import Entrant, Setting
 from minibn.bench.run import run_bench
-from minibn.bench.timing import clock_for
+from minibn.cells import CELLS, bn_lstm, lstm
+from minibn.training.display import tell
 
 SHAPES = ((784, 100, 1, 100), (99, 64, 50, 1000))
 CHECKED_SIZES = ((45, 3, 33), (100, 1, 100), (13, 2, 1), (64, 5, 128))     # N, D, H
@@ -36,6 +37,9 @@ WAYS = {"as chosen": None, "no split": (1,), "split 2": (2,), "split 4": (4,), "
 TOLERANCE = {"float64": 1e-12, "float32": 2e-5}
 SEQUENCE = 30
 TURNS = 10
+BENCH_ROUNDS = 3
+KERNELS = [cell for cell in CELLS.values() if cell.kernel]
+SOURCES = {"lstm.cu": "lstm_forward_step", "rnn.cu": "rnn_forward_step", "input_term.cu": "normalize_forward"}
 
 
 @contextlib.contextmanager
@@ -56,8 +60,7 @@ def build():
     from minibn.kernels.cuda import launch
 
     seconds = {}
-    for name in ("lstm.cu", "rnn.cu", "input_term.cu"):
-        function = {"lstm.cu": "lstm_forward_step", "rnn.cu": "rnn_forward_step"}.get(name, "normalize_forward")
+    for name, function in SOURCES.items():
         for dtype in TOLERANCE:
             start = time.perf_counter()
             # The number of registers is known only after compilation, which `get_function` alone does not ask for.
@@ -93,12 +96,12 @@ def distances(expected, got):
             for name, value in expected.items()}
 
 
-def compare(cell_name, dtype, sizes, masked):
+def compare(cell, dtype, sizes, masked):
     """The worst distance of one step, and of a sequence in units of what is allowed, for every way that fits."""
     worst = {}
     for T in (1, SEQUENCE):
         N, D, H = sizes
-        layer, x, dh = make_problem(cell_name, Setting((T, N, D, H), dtype))
+        layer, x, dh = make_problem(cell, Setting((T, N, D, H), dtype))
         rng = np.random.default_rng(5)
         for name, value in layer.params.items():
             drawn = rng.uniform(0.2, 0.6, value.shape) if "gamma" in name else rng.normal(0, 0.4, value.shape)
@@ -132,35 +135,27 @@ def compare(cell_name, dtype, sizes, masked):
 def check(say):
     """All comparisons; returns the rows that fail, and the worst share of what is allowed."""
     failures, worst = [], 0.0
-    for cell_name in CELLS:
+    for cell in KERNELS:
         for dtype in TOLERANCE:
             here = 0.0
             for sizes in CHECKED_SIZES:
                 for masked in (False, True):
-                    shares = compare(cell_name, dtype, sizes, masked)
+                    shares = compare(cell, dtype, sizes, masked)
                     here = max(here, *shares.values())
-                    failures += [(cell_name, dtype, sizes, masked, *key, share)
+                    failures += [(cell.name, dtype, sizes, masked, *key, share)
                                  for key, share in shares.items() if not share <= 1]
-            say(f"{CELLS[cell_name]} {dtype}: at worst {here:.2f} of what is allowed")
+            say(f"{cell.title} {dtype}: at worst {here:.2f} of what is allowed")
             worst = max(worst, here)
     return failures, worst
 
 
-def times(cell_name, dtype, shape):
+def times(cell, dtype, shape):
     """Median milliseconds of forward and backward for every way."""
-    layer, x, dh = to_device(make_problem(cell_name, Setting(shape, dtype), "kernels"), "cuda")
-    clock, rows = clock_for("cuda"), {}
+    layer, rows = OurLayer(Entrant("", OurLayer, cell, "kernels"), Setting(shape, dtype, "cuda")), {}
     for name, splits in WAYS.items():
-        turns = []
         with way(splits):
-            for _ in range(TURNS + 2):
-                start = clock.mark()
-                _, cache = layer.forward(x)
-                middle = clock.mark()
-                layer.backward(dh, cache)
-                end = clock.mark()
-                turns.append((clock.seconds(start, middle), clock.seconds(middle, end)))
-        rows[name] = [1e3 * statistics.median(part) for part in zip(*turns[2:], strict=True)]
+            turns = [layer.run() for _ in range(TURNS + 2)][2:]
+        rows[name] = [1e3 * statistics.median(turn[part] for turn in turns) for part in ("forward", "backward")]
     return rows
 
 
@@ -183,20 +178,25 @@ def main(arguments=None):
     print(f"\n{'milliseconds, median of ' + str(TURNS):42}" + "".join(f"{name:>18}" for name in WAYS))
     for shape in SHAPES:
         for dtype in TOLERANCE:
-            for cell_name in CELLS:
-                title = f"{CELLS[cell_name]} {dtype} {','.join(map(str, shape))}"
-                rows = found["times"][title] = times(cell_name, dtype, shape)
+            for cell in KERNELS:
+                title = f"{cell.title} {dtype} {','.join(map(str, shape))}"
+                rows = found["times"][title] = times(cell, dtype, shape)
                 print(f"{title:42}" + "".join(f"{a:9.2f}+{b:8.2f}" for a, b in rows.values()), flush=True)
+    _write(options.json, found)
     if not options.quick:
-        found["bench"] = run_bench("full", SHAPES, ("lstm", "bnlstm"), "cuda", isolate=True)
-        print(report_text(found["bench"]))
-    if options.json:
-        with open(options.json, "w", encoding="utf-8") as file:
-            json.dump(found, file)
+        found["bench"] = run_bench("full", SHAPES, (lstm.CELL.name, bn_lstm.CELL.name), "cuda", rounds=BENCH_ROUNDS,
+                                   show=lambda text: print(f"\n{text}", flush=True), say=tell)
+        _write(options.json, found)
     for failure in found["failures"]:
         print("differs from the equations:", *failure)
     print("all comparisons passed" if not found["failures"] else f"{len(found['failures'])} comparisons failed")
     return 1 if found["failures"] else 0
+
+
+def _write(path, found):
+    if path:
+        with open(path, "w", encoding="utf-8") as file:
+            json.dump(found, file)
 
 
 if __name__ == "__main__":

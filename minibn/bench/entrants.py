@@ -1,14 +1,18 @@
 """Who takes part: the bare matrix products, our cells, and the cells of others.
 
-An entrant is a plain value, so that it can be sent to the process where it runs; `build` makes there what is timed:
-an object with ``measure(repeats) -> {part: seconds}``.
+An entrant is a plain value, so that it can be sent to the process where it runs; ``entrant.make(entrant, setting)``
+makes there what is timed: an object with ``measure(repeats) -> {part: seconds}``.
 """
 
+from collections.abc import Callable
 from typing import NamedTuple
 
-CELLS = {"rnn": "RNN", "bnrnn": "BN-RNN", "lstm": "LSTM", "bnlstm": "BN-LSTM"}
+from minibn.bench.cells import CellAtAnyShape, OurCell
+from minibn.bench.peers import PEERS, PLAIN
+from minibn.bench.products import FusedProducts, Products
+from minibn.cells import CELLS, Cell
+
 ENGINES = ("kernels", "equations")
-PLAIN_LSTM = "PyTorch nn.LSTM"
 
 
 class Setting(NamedTuple):
@@ -23,9 +27,9 @@ class Entrant(NamedTuple):
     """One row of the table."""
 
     name: str
-    kind: str               # products, fused products, minibn, torch, jax; scaling
-    cell: str               # rnn, bnrnn, lstm, bnlstm; of the products: rnn (G = H) or lstm (G = 4H)
-    engine: str = ""        # of minibn: kernels, equations
+    make: Callable
+    cell: Cell              # of products: any that needs them
+    engine: str = ""        # of our cells: kernels, equations
 
 
 def entrants(cells=tuple(CELLS), device="cpu"):
@@ -33,50 +37,38 @@ def entrants(cells=tuple(CELLS), device="cpu"):
 
     Parameters
     ----------
-    cells : sequence of {"rnn", "bnrnn", "lstm", "bnlstm"}
+    cells : sequence of str
+        Names in `minibn.cells.CELLS`.
     device : {"cpu", "cuda"}
         JAX takes part on the CPU only.
     """
-    rows = []
-    for cell in ("rnn", "lstm"):
-        if {cell, f"bn{cell}"} & set(cells):
-            rows += [Entrant(products_name(cell), "products", cell),
-                     Entrant(f"{products_name(cell)}, fused", "fused products", cell)]
-    rows += [Entrant(f"{CELLS[cell]}, {engine}", "minibn", cell, engine) for cell in cells for engine in ENGINES]
-    if "lstm" in cells or "bnlstm" in cells:              # the plain LSTM is what BN-LSTMs are compared with, too
-        rows.append(Entrant(PLAIN_LSTM, "torch", "lstm"))
-    if "bnlstm" in cells:
-        rows.append(Entrant("PyTorch eager BN-LSTM", "torch", "bnlstm"))
-    if device == "cpu":
-        rows += [Entrant(f"JAX {CELLS[cell]}", "jax", cell) for cell in cells if cell in ("lstm", "bnlstm")]
+    cells = [CELLS[name] for name in cells]
+    rows = [Entrant(f"{products_name(cell)}{how}", make, cell) for cell in cells
+            for make, how in ((Products, ""), (FusedProducts, ", fused"))]
+    rows = list({row.name: row for row in rows}.values())
+    rows += [row for cell in cells for row in engines_of(cell, OurCell)]
+    rows += [Entrant(peer.name, peer, peer.cell) for peer in PEERS if device in peer.devices
+             and (peer.cell in cells or peer is PLAIN and any(has_plain_peer(cell) for cell in cells))]
     return rows
 
 
+def engines_of(cell, make, engines=ENGINES):
+    """An entrant for each of the engines that the cell has."""
+    return [Entrant(f"{cell.title}, {engine}", make, cell, engine) for engine in engines
+            if cell.kernel or engine != "kernels"]
+
+
+def scaling_entrants(cells, engines=ENGINES):
+    """One for each cell, by name, with the first of the engines that it has; it measures at any shape."""
+    return [engines_of(CELLS[name], CellAtAnyShape, engines)[0] for name in cells]
+
+
 def products_name(cell):
-    """The row of the matrix products that a cell cannot do without."""
-    return f"products of an {CELLS[cell.removeprefix('bn')]}"
+    """The row of the matrix products that a cell cannot do without: those of a plain cell with as wide an input."""
+    plain = (each for each in CELLS.values() if each.input == cell.input and not each.normalized)
+    return f"products of the {next(plain, cell).title}"
 
 
-def build(entrant, setting):
-    """What is timed; only here are the libraries of others imported.
-
-    Raises
-    ------
-    ImportError
-        The entrant's library is not installed.
-    """
-    if entrant.kind == "minibn":
-        from minibn.bench.cells import Cell
-
-        return Cell(entrant, setting)
-    if entrant.kind == "scaling":
-        from minibn.bench.scaling import CellAtAnyShape
-
-        return CellAtAnyShape(entrant, setting)
-    if entrant.kind.endswith("products"):
-        from minibn.bench import products
-
-        return {"products": products.Products, "fused products": products.FusedProducts}[entrant.kind](entrant, setting)
-    from minibn.bench import peers
-
-    return {"torch": peers.TorchCell, "jax": peers.JaxCell}[entrant.kind](entrant, setting)
+def has_plain_peer(cell):
+    """Whether PyTorch's ``nn.LSTM`` is what people take instead."""
+    return cell.gates == PLAIN.cell.gates

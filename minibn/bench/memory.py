@@ -1,7 +1,5 @@
-"""Memory: which arrays a cell keeps for its backward, how much there is at most, and which lines allocate."""
+"""Memory: which arrays a cell keeps for its backward, and how much there is at most."""
 
-import os
-import sys
 import tracemalloc
 from collections import Counter
 from collections.abc import Mapping
@@ -11,30 +9,22 @@ import numpy as np
 
 import minibn
 
-PACKAGE = Path(minibn.__file__).parent
 
-
-def measure_memory(cell, x, dh):
-    """One forward and backward of a cell that has not run yet, so that what it reuses later is counted now.
-
-    Parameters
-    ----------
-    cell : layer, on the host
-    x : ndarray of shape (T, N, D)
-    dh : ndarray of shape (T, N, H)
+def measure_memory(layer, x, dh):
+    """One forward and backward, on the host, of a layer that has not run yet: what it reuses later is counted now.
 
     Returns
     -------
     dict
         "kept": rows as of `kept_arrays`; "kept_bytes": their sum; "peak_bytes": the most that Python and NumPy
-        held at once beyond x, dh and the parameters (tracemalloc). The two to compare with each other.
+        held at once beyond x, dh and the parameters (tracemalloc).
     """
     tracemalloc.start()
     try:
         before = tracemalloc.get_traced_memory()[0]
-        h, cache = cell.forward(x)
-        kept = kept_arrays(cache, exclude=(x, *cell.params.values()))
-        cell.backward(dh, cache)
+        h, cache = layer.forward(x)
+        kept = kept_arrays(cache, exclude=(x, *layer.params.values()))
+        layer.backward(dh, cache)
         peak = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
@@ -42,41 +32,30 @@ def measure_memory(cell, x, dh):
 
 
 def kept_arrays(cache, exclude=()):
-    """The arrays that a cache holds on to, large ones first.
+    """The arrays that a cache of minibn holds on to, large ones first; those that the caller owns are excluded.
 
     Views count as the array whose memory they share, once. Arrays with the same names and shape (those of each time
     step) make one row.
-
-    Parameters
-    ----------
-    cache : object
-        Of minibn: its attributes, and all that is in them.
-    exclude : sequence of ndarray
-        What the caller owns.
 
     Returns
     -------
     list of dict
         "names", "shape", "count", "bytes" (of all of them together).
     """
-    owners, names, seen = {}, {}, set()
-    own = {id(_owner(array)) for array in exclude}
+    owners, seen = {}, {id(_owner(array)) for array in exclude}       # owners: id -> the array, its names in order
 
     def visit(value, name):
         if isinstance(value, np.ndarray):
             owner = _owner(value)
-            if id(owner) not in own:
-                owners[id(owner)] = owner
-                names.setdefault(id(owner), {})[name] = None           # a dict: an ordered set
-            return
-        if id(value) in seen:
-            return
-        seen.add(id(value))
-        for key, part in _parts(value, name):
-            visit(part, key)
+            if id(owner) not in seen:
+                owners.setdefault(id(owner), (owner, {}))[1][name] = None
+        elif id(value) not in seen:
+            seen.add(id(value))
+            for key, part in _parts(value, name):
+                visit(part, key)
 
     visit(cache, "")
-    rows = Counter((", ".join(names[key]), owner.shape, owner.nbytes) for key, owner in owners.items())
+    rows = Counter((", ".join(names), owner.shape, owner.nbytes) for owner, names in owners.values())
     found = [{"names": text, "shape": list(shape), "count": count, "bytes": count * size}
              for (text, shape, size), count in rows.items()]
     return sorted(found, key=lambda row: -row["bytes"])
@@ -103,83 +82,6 @@ def _parts(value, name):
         return [*getattr(value, "__dict__", {}).items(),
                 *((slot, getattr(value, slot)) for slot in slots if hasattr(value, slot))]
     return ()
-
-
-def allocating_lines(cell, x, dh, smallest):
-    """The lines of minibn that allocate an array at every time step, once everything that is reused is there.
-
-    Each line's highest point of memory above its beginning is looked at (tracemalloc, line by line), so an array
-    that is gone again when the line ends is seen as well. A line belongs to the time loop if it allocates more often
-    for the whole sequence than for its first half, by the number of steps between them at least.
-
-    Parameters
-    ----------
-    cell, x, dh
-        As for `measure_memory`; at least two steps.
-    smallest : int
-        Bytes of the smallest array looked for: above what the Python objects of a line need.
-
-    Returns
-    -------
-    dict of str to list
-        "forward" and "backward": ``folder/file:line`` of each such line.
-    """
-    half = len(x) // 2
-    # NumPy's iterators take buffers of their own, of one fixed size, for operands that are not contiguous: no
-    # arrays. Made so small, they are told apart.
-    before = np.setbufsize(16)
-    try:
-        whole, first = (_counts(cell, x[:steps], dh[:steps], smallest) for steps in (len(x), half))
-    finally:
-        np.setbufsize(before)
-    return {name: sorted(line for line, count in whole[name].items()
-                         if count - first[name][line] >= len(x) - half)
-            for name in whole}
-
-
-def _counts(cell, x, dh, smallest):
-    """Direction -> Counter of how often each line allocated."""
-    for _ in range(2):                                # a workspace may be sorted out at the second call only
-        cell.backward(dh, cell.forward(x)[1])
-    tracemalloc.start()
-    try:
-        forward, cache = _count_allocations(lambda: cell.forward(x)[1], smallest)
-        backward, _ = _count_allocations(lambda: cell.backward(dh, cache), smallest)
-    finally:
-        tracemalloc.stop()
-    return {"forward": forward, "backward": backward}
-
-
-def _count_allocations(function, smallest):
-    """How often each line of minibn allocated at least `smallest` bytes, and what `function` returned."""
-    counts, line, start, package = Counter(), None, 0, f"{PACKAGE}{os.sep}"
-
-    def look(frame, event, _):
-        nonlocal line, start
-        if tracemalloc.get_traced_memory()[1] - start >= smallest:
-            counts[line] += 1
-        local = look if frame.f_code.co_filename.startswith(package) else None
-        if local:                                     # a library's lines count as those that call them
-            at = frame.f_back if event == "return" else frame
-            line = f"{at.f_code.co_filename.removeprefix(package).replace(os.sep, '/')}:{at.f_lineno}"
-        tracemalloc.reset_peak()
-        start = tracemalloc.get_traced_memory()[0]
-        return local
-
-    before = sys.gettrace()
-    tracemalloc.reset_peak()
-    start = tracemalloc.get_traced_memory()[0]
-    sys.settrace(look)
-    try:
-        result = function()
-    finally:
-        sys.settrace(before)
-    return counts, result
-
-
-def device_bytes():
-    """What CuPy has taken of the GPU's memory so far; it gives nothing back by itself."""
-    return sys.modules["cupy"].get_default_memory_pool().total_bytes()
 
 
 def resident_bytes():

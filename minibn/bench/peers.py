@@ -10,12 +10,12 @@ import os
 import numpy as np
 
 from minibn.bench.cells import make_problem
-from minibn.bench.timing import DeviceClock, HostClock, mean_of_repeats
+from minibn.bench.timing import DeviceClock, HostClock, Timed
+from minibn.cells import bn_lstm, lstm
 from minibn.exchange import to_torch
+from minibn.layers import LSTM
 
-EPS = 1e-5
-WEIGHTS = {"lstm": ("W_x", "W_h", "b"),
-           "bnlstm": ("W_x", "W_h", "b", "gamma_x", "gamma_h", "gamma_c", "beta_c")}
+EPS = bn_lstm.CELL.options["eps"].default
 
 
 def _library(name, title):
@@ -25,46 +25,47 @@ def _library(name, title):
         raise ImportError(f"{title} is not installed") from None
 
 
-class TorchCell:
-    """PyTorch: ``nn.LSTM``, or a BN-LSTM written as PyTorch users write it, step by step with ``F.batch_norm``."""
+def _weights(layer):
+    """The parameters without the states to start from."""
+    return {name: value for name, value in layer.params.items() if name not in layer.state_names}
+
+
+class TorchLSTM(Timed):
+    """``nn.LSTM``: on a GPU cuDNN's kernels."""
+
+    name, cell, devices = "PyTorch nn.LSTM", lstm.CELL, ("cpu", "cuda")
 
     def __init__(self, entrant, setting):
         torch = self.torch = _library("torch", "PyTorch")
-        cuda = setting.device == "cuda"
-        if cuda and not torch.cuda.is_available():
+        self.device = setting.device
+        if self.device == "cuda" and not torch.cuda.is_available():
             raise ValueError("this PyTorch finds no GPU")
-        if not cuda:
+        if self.device == "cpu":
             torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", torch.get_num_threads())))
         torch.backends.cudnn.allow_tf32 = False       # as ours: full float32
-        layer, x, dh = make_problem(entrant.cell, setting)
-        self.x = torch.from_numpy(x).to(setting.device).requires_grad_()
-        self.dh = torch.from_numpy(dh).to(setting.device)
-        if entrant.cell == "lstm":
-            self.module = to_torch(layer).to(setting.device)
-            self.weights = dict(self.module.named_parameters())
-            self.forward = lambda: self.module(self.x)[0]
-        else:
-            self.weights = {name: torch.from_numpy(layer.params[name]).to(setting.device).requires_grad_()
-                            for name in WEIGHTS["bnlstm"]}
-            self.forward = lambda: self._bn_lstm(self.x, **self.weights)
+        layer, x, dh = make_problem(self.cell, setting)
+        self.x = torch.from_numpy(x).to(self.device).requires_grad_()
+        self.dh = torch.from_numpy(dh).to(self.device)
+        self.weights = self.take_weights(layer)
         self.clock = HostClock()
-        if cuda:
+        if self.device == "cuda":
             self.clock = DeviceClock(lambda: torch.cuda.Event(enable_timing=True), lambda a, b: a.elapsed_time(b))
 
-    def measure(self, repeats):
-        """Seconds of forward and backward."""
-        return mean_of_repeats(self._run, repeats)
+    def take_weights(self, layer):
+        """Name -> tensor that gets a gradient."""
+        named = LSTM(layer.input_size, layer.hidden_size, dtype=layer.dtype)
+        named.params = layer.params
+        self.module = to_torch(named).to(self.device)
+        return dict(self.module.named_parameters())
 
-    def _run(self):
-        clock = self.clock
-        start = clock.mark()
-        h = self.forward()
-        middle = clock.mark()
+    def forward(self):
+        """h (T, N, H)."""
+        return self.module(self.x)[0]
+
+    def backward(self, h):
+        """All gradients."""
         h.backward(self.dh)
         self._forget_gradients()
-        del h
-        end = clock.mark()
-        return {"forward": clock.seconds(start, middle), "backward": clock.seconds(middle, end)}
 
     def device_bytes(self):
         """What PyTorch has taken of the GPU's memory, at most."""
@@ -83,7 +84,22 @@ class TorchCell:
         for tensor in (self.x, *self.weights.values()):
             tensor.grad = None
 
-    def _bn_lstm(self, x, W_x, W_h, b, gamma_x, gamma_h, gamma_c, beta_c):
+
+class TorchBNLSTM(TorchLSTM):
+    """A BN-LSTM written as PyTorch users write it, step by step with ``F.batch_norm``."""
+
+    name, cell = "PyTorch eager BN-LSTM", bn_lstm.CELL
+
+    def take_weights(self, layer):
+        """Name -> tensor that gets a gradient."""
+        return {name: self.torch.from_numpy(value).to(self.device).requires_grad_()
+                for name, value in _weights(layer).items()}
+
+    def forward(self):
+        """h (T, N, H)."""
+        return self._unroll(self.x, **self.weights)
+
+    def _unroll(self, x, W_x, W_h, b, gamma_x, gamma_h, gamma_c, beta_c):
         """Eqs. 6-8."""
         torch, batch_norm = self.torch, self.torch.nn.functional.batch_norm
         T, N, D = x.shape
@@ -101,54 +117,41 @@ class TorchCell:
         return torch.stack(steps)
 
 
-class JaxCell:
-    """JAX: LSTM or BN-LSTM as a ``lax.scan``, forward and backward compiled together by ``jit``."""
+class JaxLSTM:
+    """JAX: an LSTM as a ``lax.scan``, forward and backward compiled together by ``jit``."""
+
+    name, cell, devices = "JAX LSTM", lstm.CELL, ("cpu",)
 
     def __init__(self, entrant, setting):
         jax = self.jax = _library("jax", "JAX")
         if setting.dtype == "float64":
             jax.config.update("jax_enable_x64", True)
-        layer, x, dh = make_problem(entrant.cell, setting)
-        weights = {name: layer.params[name] for name in WEIGHTS[entrant.cell]}
-        self.arguments = jax.device_put((weights, x, dh))
-        forward = self._lstm if entrant.cell == "lstm" else self._bn_lstm
+        layer, x, dh = make_problem(self.cell, setting)
+        self.arguments = jax.device_put((_weights(layer), x, dh))
 
         def forward_and_backward(weights, x, dh):
-            h, pull_back = jax.vjp(forward, weights, x)
+            h, pull_back = jax.vjp(self.unroll, weights, x)
             return h, *pull_back(dh)
 
-        self.run = jax.jit(forward_and_backward)
+        self.compiled = jax.jit(forward_and_backward)
 
-    def measure(self, repeats):
+    measure = Timed.measure
+
+    def run(self):
         """Seconds of both directions together."""
-        return mean_of_repeats(self._run, repeats)
-
-    def _run(self):
         start = HostClock.mark()
-        self.jax.block_until_ready(self.run(*self.arguments))
+        self.jax.block_until_ready(self.compiled(*self.arguments))
         return {"total": HostClock.seconds(start, HostClock.mark())}
 
     def result(self):
         """h, dx and the gradients of the weights, as NumPy arrays."""
-        h, grads, dx = self.run(*self.arguments)
+        h, grads, dx = self.compiled(*self.arguments)
         return np.asarray(h), np.asarray(dx), {name: np.asarray(grad) for name, grad in grads.items()}
 
-    def _lstm(self, weights, x):
+    def unroll(self, weights, x):
         """Eqs. 2-4."""
         x_term = x @ weights["W_x"] + weights["b"]
         return self._scan(lambda h: h @ weights["W_h"], lambda c: c, x_term, weights["W_h"])
-
-    def _bn_lstm(self, weights, x):
-        """Eqs. 6-8."""
-        lax = self.jax.lax
-
-        def normalize(a):
-            centred = a - a.mean(axis=-2, keepdims=True)
-            return centred * lax.rsqrt((centred * centred).mean(axis=-2, keepdims=True) + EPS)
-
-        x_term = weights["gamma_x"] * normalize(x @ weights["W_x"]) + weights["b"]
-        return self._scan(lambda h: weights["gamma_h"] * normalize(h @ weights["W_h"]),
-                          lambda c: weights["gamma_c"] * normalize(c) + weights["beta_c"], x_term, weights["W_h"])
 
     def _scan(self, h_term, c_term, x_term, W_h):
         jax, H = self.jax, W_h.shape[0]
@@ -163,3 +166,25 @@ class JaxCell:
 
         zero = jax.numpy.zeros((x_term.shape[1], H), x_term.dtype)
         return jax.lax.scan(step, (zero, zero), x_term)[1]
+
+
+class JaxBNLSTM(JaxLSTM):
+    """The same, batch-normalized."""
+
+    name, cell = "JAX BN-LSTM", bn_lstm.CELL
+
+    def unroll(self, weights, x):
+        """Eqs. 6-8."""
+        lax = self.jax.lax
+
+        def normalize(a):
+            centred = a - a.mean(axis=-2, keepdims=True)
+            return centred * lax.rsqrt((centred * centred).mean(axis=-2, keepdims=True) + EPS)
+
+        x_term = weights["gamma_x"] * normalize(x @ weights["W_x"]) + weights["b"]
+        return self._scan(lambda h: weights["gamma_h"] * normalize(h @ weights["W_h"]),
+                          lambda c: weights["gamma_c"] * normalize(c) + weights["beta_c"], x_term, weights["W_h"])
+
+
+PLAIN = TorchLSTM           # what every gated cell is compared with
+PEERS = (TorchLSTM, TorchBNLSTM, JaxLSTM, JaxBNLSTM)

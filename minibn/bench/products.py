@@ -18,18 +18,18 @@ there; batch normalization adds no product.
 import numpy as np
 
 from minibn.backend import array_module, to_device
-from minibn.bench.memory import device_bytes
-from minibn.bench.timing import clock_for, mean_of_repeats
+from minibn.bench.timing import Timed, clock_for
+from minibn.cells.declaration import sizes_of
 
 CHUNK_ROWS = 1024           # of one fused product of the backward: enough for BLAS to run at full speed
 
 
-class Products:
+class Products(Timed):
     """The matrix products of a plain cell, one for each term of its equations."""
 
     def __init__(self, entrant, setting):
         T, N, D, H = setting.shape
-        G = H * (4 if entrant.cell == "lstm" else 1)
+        [G] = sizes_of(entrant.cell.input, {"H": H})
         rng = np.random.default_rng(0)
 
         def random(*shape):
@@ -39,8 +39,6 @@ class Products:
         self.matmul = array_module(self.W_h).matmul
         self.clock = clock_for(setting.device)
 
-    device_bytes = staticmethod(device_bytes)
-
     def make_arrays(self, random, T, N, D, H, G):
         """Everything that is read or written."""
         self.x, self.h = random(T * N, D), random(T, N, H)
@@ -49,26 +47,13 @@ class Products:
         self.step, self.dh = random(N, G), random(N, H)
         self.dW_x, self.dW_h = random(D, G), random(H, G)
 
-    def measure(self, repeats):
-        """Seconds of the products in each direction."""
-        return mean_of_repeats(self._run, repeats)
-
-    def _run(self):
-        clock = self.clock
-        start = clock.mark()
-        self.forward()
-        middle = clock.mark()
-        self.backward()
-        end = clock.mark()
-        return {"forward": clock.seconds(start, middle), "backward": clock.seconds(middle, end)}
-
     def forward(self):
         """Input projection, and the recurrent product of each step."""
         self.matmul(self.x, self.W_x, out=self.gates.reshape(len(self.x), -1))
         for h in self.h:
             self.matmul(h, self.W_h, out=self.step)
 
-    def backward(self):
+    def backward(self, kept=None):
         """Through the recurrent product of each step; then the weights' gradients."""
         rows = self.gates.reshape(len(self.x), -1)    # (T*N, G)
         for dgates in self.gates[::-1]:
@@ -93,7 +78,7 @@ class FusedProducts(Products):
         for rows in self.rows:
             self.matmul(rows, self.W, out=self.step)
 
-    def backward(self):
+    def backward(self, kept=None):
         """Through each step; the weights' gradient whenever a chunk of steps is done."""
         for start in range(0, len(self.rows), len(self.chunk)):
             rows = self.rows[start:start + len(self.chunk)]

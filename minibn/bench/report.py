@@ -2,9 +2,12 @@
 
 import statistics
 
-from minibn.bench.entrants import PLAIN_LSTM, products_name
+from minibn.bench.entrants import has_plain_peer, products_name
+from minibn.bench.peers import PEERS, PLAIN
 from minibn.bench.scaling import AXES
 from minibn.bench.timing import median_ratio
+from minibn.cells import bn_lstm
+from minibn.tables import markdown_table
 
 HEADINGS = ("", "forward", "backward", "both", "/ products", "/ nn.LSTM", "/ best BN-LSTM peer", "iteration",
             "/ both", "memory")
@@ -33,23 +36,24 @@ def rows_of(entrants, times, extra):
         "to_products", "to_plain_lstm", "to_best_peer" (only of BN-LSTMs), "iteration_to_total"; "memory" in bytes.
         None where there is no such number.
     """
-    best = _best_peer(entrants, times)
     rows = []
+    best = _best_peer(entrants, times)
     for entrant in entrants:
         mine = times.get(entrant.name)
         if mine is None:
             continue
 
-        def ratio(other, mine=mine):
-            return median_ratio(mine["total"], times[other]["total"]) if other in times else None
+        def ratio(other, wanted=True, mine=mine):
+            return median_ratio(mine["total"], times[other]["total"]) if wanted and other in times else None
 
+        products = products_name(entrant.cell)
         rows.append({
             "name": entrant.name,
             **{part: statistics.median(mine[part]) if part in mine else None
                for part in ("forward", "backward", "total", "iteration")},
-            "to_products": ratio(products_name(entrant.cell)) if entrant.name != products_name(entrant.cell) else None,
-            "to_plain_lstm": ratio(PLAIN_LSTM) if "lstm" in entrant.cell and entrant.name != PLAIN_LSTM else None,
-            "to_best_peer": ratio(best) if entrant.cell == "bnlstm" else None,
+            "to_products": ratio(products, entrant.name != products),
+            "to_plain_lstm": ratio(PLAIN.name, has_plain_peer(entrant.cell) and entrant.name != PLAIN.name),
+            "to_best_peer": ratio(best, entrant.cell is bn_lstm.CELL),
             "iteration_to_total": median_ratio(mine["iteration"], mine["total"]) if "iteration" in mine else None,
             "memory": extra[entrant.name],
         })
@@ -59,8 +63,8 @@ def rows_of(entrants, times, extra):
 def _best_peer(entrants, times):
     """The fastest BN-LSTM that is not ours; None without any."""
     medians = {entrant.name: statistics.median(times[entrant.name]["total"]) for entrant in entrants
-               if entrant.cell == "bnlstm" and entrant.kind != "minibn" and entrant.name in times}
-    return min(medians, key=medians.get) if medians else None
+               if entrant.cell is bn_lstm.CELL and entrant.make in PEERS and entrant.name in times}
+    return min(medians, key=medians.get, default=None)
 
 
 def report_text(report):
@@ -83,7 +87,7 @@ def header_text(report):
     lines = [f"{machine['processor']}, {machine['cores']} cores, {threads}{where}; {machine['system']}, "
              f"Python {machine['python']}",
              f"{versions}; BLAS of NumPy: {machine['blas']}{core}",
-             f"{machine['date']}, {settings['dtype']} on {settings['device']}, medians of {settings['rounds']} "
+             f"{machine['started']}, {settings['dtype']} on {settings['device']}, medians of {settings['rounds']} "
              "alternating rounds, milliseconds",
              LEGEND + MEMORY[settings["device"]]]
     if machine["load"] is not None and machine["load"] > 0.5:
@@ -102,7 +106,7 @@ def table_text(table):
         *(_ratio(row[key]) for key in ("to_products", "to_plain_lstm", "to_best_peer")),
         _milliseconds(row["iteration"]), _ratio(row["iteration_to_total"]), _size(row["memory"]),
     ] for row in table["rows"]]
-    text = f"T,N,D,H = {_shape(table['shape'])}\n\n{_markdown(HEADINGS, body)}"
+    text = f"T,N,D,H = {_shape(table['shape'])}\n\n{markdown_table([HEADINGS, *body])}"
     return text + _not_measured(table["failures"])
 
 
@@ -116,13 +120,10 @@ def _not_measured(failures):
 
 def memory_text(memory):
     """What our cells keep at one shape."""
-    lines = [f"Kept for the backward at T,N,D,H = {_shape(memory['shape'])}, the peak beside it, and the lines that "
-             "allocate an array at every time step:", ""]
+    lines = [f"Kept for the backward at T,N,D,H = {_shape(memory['shape'])}, and the peak beside it:", ""]
     for name, found in memory["cells"].items():
-        lines_in_loop = [line for place in found["allocating_lines"].values() for line in place]
         lines.append(f"- {name}: {_size(found['kept_bytes'])}; peak {_size(found['peak_bytes'])}, "
-                     f"{found['peak_bytes'] / found['kept_bytes']:.2f} of it; {len(lines_in_loop)} lines"
-                     + (f" ({', '.join(lines_in_loop)})" if 0 < len(lines_in_loop) <= 5 else ""))
+                     f"{found['peak_bytes'] / found['kept_bytes']:.2f} of it")
         large = [row for row in found["kept"] if row["bytes"] >= 0.01 * found["kept_bytes"]]
         lines += [f"    - {row['names']} {_counted(row)}: {_size(row['bytes'])}" for row in large]
     return "\n".join(lines)
@@ -137,30 +138,15 @@ def scaling_text(found):
     """How the times grow."""
     lines = [f"Growth of forward + backward from T,N,D,H = {_shape(found['base'])}: time ~ size^p; for T and N also "
              "how far the points lie from a straight line at most", ""]
-    names = list(found[AXES[0]]["seconds"])
-    body = []
-    for name in names:
+    rows = [["", *(f"{axis} = {found[axis]['sizes'][0]} .. {found[axis]['sizes'][-1]}" for axis in AXES)]]
+    for name in found["T"]["seconds"]:
         cells = [name]
         for axis in AXES:
             data = found[axis]
             off = f", {100 * data['line'][name]:.0f} % off" if name in data["line"] else ""
             cells.append(f"p = {data['power'][name]:.2f}{off}")
-        body.append(cells)
-    headings = ["", *(f"{axis} = {found[axis]['sizes'][0]} .. {found[axis]['sizes'][-1]}" for axis in AXES)]
-    return "\n".join([*lines, _markdown(headings, body)]) + _not_measured(found["failures"])
-
-
-def _markdown(headings, body):
-    """A table that can be read as it is, too."""
-    widths = [max(map(len, column)) for column in zip(headings, *body, strict=True)]
-
-    def line(cells):
-        first, *rest = (cell.ljust(width) if k == 0 else cell.rjust(width)
-                        for k, (cell, width) in enumerate(zip(cells, widths, strict=True)))
-        return f"| {' | '.join([first, *rest])} |"
-
-    rule = [f"{'-' * width}" if k == 0 else f"{'-' * (width - 1)}:" for k, width in enumerate(widths)]
-    return "\n".join([line(headings), line(rule), *map(line, body)])
+        rows.append(cells)
+    return "\n".join([*lines, markdown_table(rows)]) + _not_measured(found["failures"])
 
 
 def _shape(shape):

@@ -11,13 +11,14 @@ import numpy as np
 
 from minibn.backend import to_device
 from minibn.bench import scaling
-from minibn.bench.entrants import CELLS, ENGINES, Setting, entrants
-from minibn.bench.machine import describe_machine
+from minibn.bench.entrants import ENGINES, OurCell, Setting, entrants, scaling_entrants
 from minibn.bench.report import header_text, memory_text, rows_of, scaling_text, table_text
 from minibn.bench.timing import alternate
-from minibn.bench.workers import LocalWorker, ProcessWorker, available_cores
+from minibn.bench.workers import LocalWorker, ProcessWorker
+from minibn.cells import CELLS
 from minibn.errors import check_choice, check_sizes
 from minibn.layers.checks import check_dtype
+from minibn.machine import available_cores, describe_machine
 from minibn.studies.output import save_figure
 
 
@@ -38,6 +39,7 @@ PLANS = {
     "full": Plan(((784, 100, 1, 100), (196, 100, 1, 100), (99, 64, 50, 1000)), 15, (196, 100, 1, 100),
                  {"T": (98, 196, 392, 784), "N": (50, 100, 200, 400), "H": (50, 100, 200, 400)}, 7),
 }
+GPU_ROUNDS = 5      # at most, of a mode: nobody else works there, and each round of the equations is 100,000 launches
 
 
 def run_bench(mode="quick", shapes=None, cells=tuple(CELLS), device="cpu", dtype="float32", threads=None, rounds=None,
@@ -50,13 +52,14 @@ def run_bench(mode="quick", shapes=None, cells=tuple(CELLS), device="cpu", dtype
         Under a minute on two idle cores, or everything.
     shapes : sequence of (T, N, D, H), optional
         Instead of the mode's.
-    cells : sequence of {"rnn", "bnrnn", "lstm", "bnlstm"}
+    cells : sequence of str
+        Names in `minibn.cells.CELLS`.
     device : {"cpu", "cuda"}
     dtype : {"float32", "float64"}
     threads : int, optional
         Of every entrant; by default OMP_NUM_THREADS, or as many as there are cores.
     rounds : int, optional
-        Instead of the mode's.
+        Instead of the mode's, which are fewer on a GPU.
     json_path, plot_path : path-like, optional
         Where the numbers and the scaling picture go.
     show : callable, optional
@@ -84,6 +87,8 @@ def run_bench(mode="quick", shapes=None, cells=tuple(CELLS), device="cpu", dtype
     check_choice("mode", mode, tuple(PLANS))
     plan = plan or PLANS[mode]
     shapes = plan.shapes if shapes is None else tuple(map(tuple, shapes))
+    if device == "cuda":
+        plan = plan._replace(rounds=min(plan.rounds, GPU_ROUNDS), scaling_rounds=min(plan.scaling_rounds, GPU_ROUNDS))
     rounds = plan.rounds if rounds is None else rounds
     threads = int(os.environ.get("OMP_NUM_THREADS") or available_cores()) if threads is None else threads
     _check(shapes, cells, dtype, rounds, threads)
@@ -110,22 +115,11 @@ def run_bench(mode="quick", shapes=None, cells=tuple(CELLS), device="cpu", dtype
     report["scaling"] = _scaling(start, Setting(plan.scaling_base, dtype, device), cells, plan, say)
     show(scaling_text(report["scaling"]))
     if json_path:
-        _write(json_path, report)
+        Path(json_path).write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
     if plot_path:
         save_figure(plot_path, *(partial(scaling.plot_axis, report["scaling"], axis) for axis in scaling.AXES),
                     size=(5.2, 4.2))
     return report
-
-
-def _write(path, report):
-    """Every digit of every time, so that whoever reads it finds the same medians; one line per table."""
-    def text(value):
-        if isinstance(value, list):
-            return "[\n" + ",\n".join(map(json.dumps, value)) + "\n]"
-        return json.dumps(value)
-
-    lines = [f"{json.dumps(key)}: {text(value)}" for key, value in report.items()]
-    Path(path).write_text("{\n" + ",\n".join(lines) + "\n}\n", encoding="utf-8")
 
 
 def _ignore(text):
@@ -151,18 +145,14 @@ def _workers(rows, setting, isolate, threads):
     make = ProcessWorker if isolate else LocalWorker
     workers, failures = {}, {}
     try:
-        for entrant in rows:                             # all processes load their libraries at the same time
-            try:
-                workers[entrant.name] = make(entrant, setting, threads)
-            except RuntimeError as error:
-                failures[entrant.name] = str(error)
-        for name, worker in list(workers.items()):
+        for row in rows:                                 # all processes load their libraries at the same time
+            workers[row.name] = make(row, setting, threads)
+        for name, worker in workers.items():
             try:
                 worker.wait()
             except RuntimeError as error:
                 failures[name] = str(error)
-                workers.pop(name).close()
-        yield workers, failures
+        yield {name: worker for name, worker in workers.items() if name not in failures}, failures
     finally:
         for worker in workers.values():
             worker.close()
@@ -172,7 +162,8 @@ def _table(start, setting, cells, rounds, say):
     """Everybody's times at one shape."""
     rows = entrants(cells, setting.device)
     with start(rows, setting) as (workers, failures):
-        times, failed = alternate(workers, rounds, say=lambda line: say(f"{_name(setting.shape)}: {line}"))
+        turns = {name: worker.measure for name, worker in workers.items()}
+        times, failed = alternate(turns, rounds, say=lambda line: say(f"{_name(setting.shape)}: {line}"))
         extra = {name: workers[name].extra_memory() for name in times}
     return {"shape": list(setting.shape), "rows": rows_of(rows, times, extra), "times": times,
             "failures": {**failures, **failed}}
@@ -181,7 +172,7 @@ def _table(start, setting, cells, rounds, say):
 def _memory(start, setting, cells, say):
     """What our cells keep, each in a fresh process: nothing that it reuses is there yet."""
     found = {}
-    with start([entrant for entrant in entrants(cells) if entrant.kind == "minibn"], setting) as (workers, _):
+    with start([row for row in entrants(cells) if row.make is OurCell], setting) as (workers, _):
         for name, worker in workers.items():
             say(f"{_name(setting.shape)}: memory of {name}")
             found[name] = worker.ask("memory")
@@ -189,9 +180,9 @@ def _memory(start, setting, cells, say):
 
 
 def _scaling(start, setting, cells, plan, say):
-    """Our times along each axis, with the first engine that there is."""
-    for engine in ENGINES:
-        rows = scaling.scaling_entrants(cells, engine)
+    """Our times along each axis, with the first engine that there is, and works."""
+    for engines in (ENGINES, ENGINES[1:]):
+        rows = scaling_entrants(cells, engines)
         with start(rows, setting) as (workers, _):
             found = scaling.measure_scaling(workers, plan.scaling_base, plan.scaling_sizes, plan.scaling_rounds,
                                             say=lambda line: say(f"scaling: {line}"))

@@ -1,46 +1,14 @@
 """How the time of forward plus backward grows with T, with N and with H, one of them at a time."""
 
 import statistics
+from functools import partial
 
 import numpy as np
 
-from minibn.bench.cells import Cell
-from minibn.bench.entrants import CELLS, Entrant
 from minibn.bench.timing import alternate
 
-AXES = ("T", "N", "H")
-POSITION = {"T": 0, "N": 1, "H": 3}
-LABELS = {"T": "T, time steps", "N": "N, examples in the minibatch", "H": "H, hidden units"}
+AXES = {"T": "T, time steps", "N": "N, examples in the minibatch", "H": "H, hidden units"}
 STRAIGHT = ("T", "N")       # the time should be a straight line in these
-
-
-def scaling_entrants(cells, engine):
-    """One entrant for each cell; it measures at any shape."""
-    return [Entrant(f"{CELLS[cell]}, {engine}", "scaling", cell, engine) for cell in cells]
-
-
-class CellAtAnyShape:
-    """Makes a cell for the shape it is asked for, and throws it away afterwards: only one needs memory at a time."""
-
-    def __init__(self, entrant, setting):
-        self.entrant, self.setting = entrant, setting
-
-    def measure_at(self, shape, repeats):
-        """Seconds of forward and backward, after one that is not counted."""
-        cell = Cell(self.entrant, self.setting._replace(shape=shape))
-        cell.run_layer()
-        runs = [cell.run_layer() for _ in range(repeats)]
-        return {part: sum(run[part] for run in runs) / repeats for part in runs[0]}
-
-
-class _At:
-    """A worker at one shape, which takes its turn like any other."""
-
-    def __init__(self, worker, shape):
-        self.worker, self.shape = worker, shape
-
-    def measure(self, repeats):
-        return self.worker.ask("measure_at", self.shape, repeats)
 
 
 def measure_scaling(workers, base, sizes, rounds, say=None):
@@ -49,7 +17,7 @@ def measure_scaling(workers, base, sizes, rounds, say=None):
     Parameters
     ----------
     workers : dict of str to worker
-        Built from `scaling_entrants`.
+        Of `minibn.bench.entrants.scaling_entrants`.
     base : (T, N, D, H)
     sizes : dict
         Axis (T, N, H) -> increasing sizes.
@@ -62,20 +30,18 @@ def measure_scaling(workers, base, sizes, rounds, say=None):
         time grows like size ** p; for T and N, "line" is how far the points lie from the best straight line at
         most, relative to the points. Plus "failures".
     """
-    points = {}
-    for axis in AXES:
-        for size in sizes[axis]:
-            shape = list(base)
-            shape[POSITION[axis]] = size
-            points[axis, size] = tuple(shape)
+    def shape(axis, size):
+        return tuple(size if name == axis else given for name, given in zip("TNDH", base, strict=True))
+
     # Points of different axes may be the same shape; it is measured once.
-    turns = {(name, shape): _At(worker, shape)
-             for shape in dict.fromkeys(points.values()) for name, worker in workers.items()}
+    shapes = dict.fromkeys(shape(axis, size) for axis in AXES for size in sizes[axis])
+    turns = {(name, point): partial(worker.ask, "measure_at", point)
+             for point in shapes for name, worker in workers.items()}
     times, failures = alternate(turns, rounds, say=say)
     lost = {name: reason for (name, _), reason in failures.items()}
     found = {"base": list(base), "failures": lost}
     for axis in AXES:
-        seconds = {name: [statistics.median(times[name, points[axis, size]]["total"]) for size in sizes[axis]]
+        seconds = {name: [statistics.median(times[name, shape(axis, size)]["total"]) for size in sizes[axis]]
                    for name in workers if name not in lost}
         found[axis] = {
             "sizes": list(sizes[axis]),
@@ -115,10 +81,10 @@ def plot_axis(found, axis, ax):
     ax.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     ax.yaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
     ax.minorticks_off()
-    ax.set_xlabel(LABELS[axis])
+    ax.set_xlabel(AXES[axis])
     ax.set_ylabel("forward + backward, milliseconds")
     ax.set_title(", ".join(f"{name} = {size}" for name, size in zip("TNDH", found["base"], strict=True)
                            if name != axis))
-    if axis == AXES[0]:
+    if axis == next(iter(AXES)):
         ax.set_ylim(top=5 * ax.get_ylim()[1])            # room for the legend, which serves all panels
         ax.legend(loc="upper left")

@@ -1,4 +1,4 @@
-"""Clocks, alternating rounds, medians and ratios."""
+"""Clocks, what is timed, alternating rounds, medians and ratios."""
 
 import math
 import statistics
@@ -7,6 +7,7 @@ import time
 
 MINIMUM_SECONDS = 0.1       # one turn of an entrant; what is shorter is repeated, and averaged
 MOST_REPEATS = 50
+LONG_SECONDS = 1.0          # in a run of this length a cold start does not show
 SETTLE_SECONDS = 0.05       # idle threads of the entrant before may spin for that long after their work is done
 
 
@@ -55,27 +56,47 @@ def clock_for(device):
     return DeviceClock(cupy.cuda.Event, cupy.cuda.get_elapsed_time)
 
 
-def mean_of_repeats(run, repeats):
-    """Call `run`, which returns part -> seconds, several times: part -> mean.
+class Timed:
+    """What has a ``clock``, a ``forward()`` and a ``backward(result of the forward)``: both are timed."""
 
-    Once more at first, not counted: a process that has waited for its turn finds its caches cold, and on some
-    systems its memory taken back, which cost up to 25 ms in the first call of a turn.
-    """
-    run()
-    runs = [run() for _ in range(repeats)]
-    return {part: sum(times[part] for times in runs) / repeats for part in runs[0]}
+    def measure(self, repeats):
+        """Mean seconds of each part, of so many runs.
+
+        One run before them is not counted: a process that has waited for its turn finds its caches cold, and on some
+        systems its memory taken back, which cost up to 25 ms in the first call of a turn. If that run was long, it is
+        the answer.
+        """
+        first = self.run()
+        if sum(first.values()) >= LONG_SECONDS:
+            return first
+        runs = [self.run() for _ in range(repeats)]
+        return {part: sum(times[part] for times in runs) / repeats for part in first}
+
+    def run(self):
+        """Seconds of forward and backward. To throw away what was kept belongs to the backward, as in training."""
+        start = self.clock.mark()
+        kept = self.forward()
+        middle = self.clock.mark()
+        self.backward(kept)
+        del kept
+        end = self.clock.mark()
+        return {"forward": self.clock.seconds(start, middle), "backward": self.clock.seconds(middle, end)}
+
+    def device_bytes(self):
+        """What CuPy has taken of the GPU's memory so far; it gives nothing back by itself."""
+        return sys.modules["cupy"].get_default_memory_pool().total_bytes()
 
 
-def alternate(workers, rounds, say=None):
-    """Let the workers take turns: A B C A B C ...
+def alternate(turns, rounds, say=None):
+    """Let everybody take turns: A B C A B C ...
 
     Two rounds more are not counted. The first warms up (and compiles, where something is compiled); the times of the
     second say how often a short entrant is repeated per turn.
 
     Parameters
     ----------
-    workers : dict of str to worker
-        ``worker.measure(repeats)`` returns part -> seconds; a worker that raises RuntimeError is out.
+    turns : dict of str to callable
+        ``turn(repeats)`` returns part -> seconds; who raises RuntimeError is out.
     rounds : int
     say : callable, optional
         Is told, in a line, how far it is.
@@ -87,21 +108,21 @@ def alternate(workers, rounds, say=None):
     failures : dict
         name -> what went wrong; such an entrant has no times.
     """
-    times, failures, repeats = {name: {} for name in workers}, {}, {}
-    for turn in range(-1, rounds + 1):
+    times, failures, repeats = {name: {} for name in turns}, {}, {}
+    for round in range(-1, rounds + 1):
         if say:
-            say(f"round {turn} of {rounds}" if turn > 0 else "warming up")
-        for name, worker in workers.items():
+            say(f"round {round} of {rounds}" if round > 0 else "warming up")
+        for name, turn in turns.items():
             if name in failures:
                 continue
             time.sleep(SETTLE_SECONDS)
             try:
-                measured = worker.measure(repeats[name] if turn > 0 else 1)
+                measured = turn(repeats[name] if round > 0 else 1)
             except RuntimeError as error:
                 failures[name] = str(error)
                 del times[name]
                 continue
-            if turn < 1:
+            if round < 1:
                 wanted = math.ceil(MINIMUM_SECONDS / max(sum(measured.values()), 1e-9))
                 repeats[name] = min(max(wanted, 1), MOST_REPEATS)
                 continue

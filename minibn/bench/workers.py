@@ -5,16 +5,19 @@ import signal
 import threading
 from contextlib import contextmanager
 
-from minibn.bench.entrants import build
 from minibn.bench.memory import resident_bytes
-from minibn.training.provenance import THREAD_VARIABLES
+from minibn.machine import THREAD_VARIABLES, available_cores, environment
 
 
 class LocalWorker:
     """The same in this process; its resident memory is not the entrant's alone, and stays unknown."""
 
     def __init__(self, entrant, setting, threads=None):
-        self.built = _or_runtime_error(build, entrant, setting)
+        self.entrant, self.setting = entrant, setting
+
+    def wait(self):
+        """Until it is built; RuntimeError if it cannot be."""
+        self.built = _or_runtime_error(self.entrant.make, self.entrant, self.setting)
 
     def ask(self, method, *arguments):
         """Call a method of what was built.
@@ -27,14 +30,11 @@ class LocalWorker:
         return _or_runtime_error(getattr(self.built, method), *arguments)
 
     def measure(self, repeats):
-        """See `minibn.bench.timing.alternate`."""
+        """A turn of `minibn.bench.timing.alternate`."""
         return self.ask("measure", repeats)
 
-    def wait(self):
-        """Until it is built."""
-
     def extra_memory(self):
-        """Bytes beyond those before the first run, at most; None where unknown."""
+        """Bytes beyond those before the first run, at most; on a GPU all that the library has taken; None: unknown."""
         return None
 
     def close(self):
@@ -50,42 +50,35 @@ class ProcessWorker(LocalWorker):
         context = get_context("spawn")
         self.connection, theirs = context.Pipe()
         self.process = context.Process(target=_serve, args=(theirs, entrant, setting, threads), daemon=True)
-        with _environment(threads, setting.device), _deaf_children():
+        settings = dict.fromkeys(THREAD_VARIABLES, str(threads))
+        if setting.device == "cpu":
+            settings["JAX_PLATFORMS"] = "cpu"
+        with environment(settings), _deaf_children():
             self.process.start()
         theirs.close()
-        self.waiting, self.device = True, setting.device
+        self.device = setting.device
 
     def ask(self, method, *arguments):
-        """Call a method of what was built there; RuntimeError as for `LocalWorker`."""
-        self.wait()
-        return self._exchange((method, arguments))
+        """See `LocalWorker.ask`."""
+        try:
+            self.connection.send((method, arguments))
+        except OSError:
+            raise RuntimeError(self._death()) from None
+        return self._receive()
 
     def extra_memory(self):
-        """Bytes beyond those resident before the first run, at most; on a GPU, all that the library has taken."""
-        if self.device == "cuda":
-            return self.ask("device_bytes")
-        self.wait()
-        found = self._exchange("memory")
-        return found and found[1] - self.before[0]
+        """See `LocalWorker.extra_memory`."""
+        return self.ask("device_bytes" if self.device == "cuda" else "extra_memory")
 
     def wait(self):
-        """Until it is built; RuntimeError if it cannot be."""
-        if self.waiting:
-            self.waiting = False
-            self.before = self._receive()
+        """See `LocalWorker.wait`."""
+        self._receive()
 
     def close(self):
         """End the process; it has nothing to put in order."""
         self.connection.close()
         self.process.kill()
         self.process.join()
-
-    def _exchange(self, message):
-        try:
-            self.connection.send(message)
-        except OSError:
-            raise RuntimeError(self._death()) from None
-        return self._receive()
 
     def _receive(self):
         try:
@@ -105,16 +98,16 @@ class ProcessWorker(LocalWorker):
 
 def _serve(connection, entrant, setting, threads):
     """The other side of `ProcessWorker`: builds, then answers until the connection is closed."""
-    _use_cores(threads)
+    if hasattr(os, "sched_setaffinity") and threads < available_cores():     # XLA has no other setting for it
+        os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:threads])
     try:
-        built = _or_runtime_error(build, entrant, setting)
-        connection.send((False, resident_bytes()))
+        built, before = _or_runtime_error(entrant.make, entrant, setting), resident_bytes()
+        connection.send((False, None))
         while True:
-            message = connection.recv()
-            if message == "memory":
-                answer = resident_bytes()
+            method, arguments = connection.recv()
+            if method == "extra_memory":
+                answer = before and resident_bytes()[1] - before[0]
             else:
-                method, arguments = message
                 answer = _or_runtime_error(getattr(built, method), *arguments)
             connection.send((False, answer))
     except RuntimeError as error:
@@ -133,17 +126,6 @@ def _or_runtime_error(function, *arguments):
                            f"{type(error).__name__}: {text}") from error
 
 
-def available_cores():
-    """How many cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-
-
-def _use_cores(threads):
-    """Where the system can do that: as many cores as threads. XLA has no other setting for it."""
-    if hasattr(os, "sched_setaffinity") and threads < available_cores():
-        os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:threads])
-
-
 @contextmanager
 def _deaf_children():
     """Processes started here inherit that Ctrl-C is none of their business: the parent ends them."""
@@ -155,21 +137,3 @@ def _deaf_children():
         yield
     finally:
         signal.signal(signal.SIGINT, before)
-
-
-@contextmanager
-def _environment(threads, device):
-    """What the libraries of a new process read when they are loaded."""
-    settings = dict.fromkeys(THREAD_VARIABLES, str(threads))
-    if device == "cpu":
-        settings["JAX_PLATFORMS"] = "cpu"
-    before = {name: os.environ.get(name) for name in settings}
-    os.environ.update(settings)
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = value

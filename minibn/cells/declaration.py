@@ -86,7 +86,7 @@ class Cell:
     options: dict = field(default_factory=dict)     # name -> Option
     data: dict = field(default_factory=dict)        # name -> Data
     check: str = "complex"                          # of its gradients: "central" where the step has kinks
-    kernel: str | None = None                       # in `minibn.kernels.CELLS`
+    kernel: str | None = None                       # its name, a module of `minibn.kernels`
     step_forward: str = "step_forward"
     step_backward: str = "step_backward"
 

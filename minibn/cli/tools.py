@@ -3,6 +3,7 @@
 import argparse
 import sys
 
+from minibn.cells import CELLS
 from minibn.cli.parser import add_command, add_progress, path
 
 __all__ = ["COMMANDS"]
@@ -48,7 +49,7 @@ def _demo(**options):
 
 def add_gradcheck(commands):
     parser = add_command(commands, "gradcheck", _gradcheck, "compare the hand-written gradients with numerical ones")
-    parser.add_argument("names", nargs="*", default=["all"], metavar="CELL", help="rnn, bnrnn, lstm, bnlstm or all")
+    parser.add_argument("names", nargs="*", default=["all"], metavar="CELL", help=f"{', '.join(CELLS)} or all")
 
 
 def _gradcheck(names):
@@ -69,7 +70,7 @@ def add_bench(commands):
     modes.add_argument("--full", **mode, const="full", default=argparse.SUPPRESS, help=full)
     shape = "time steps, examples, input features, hidden units; may be repeated; None is those of the mode"
     parser.add_argument("--shape", dest="shapes", action="append", type=_shape, metavar="T,N,D,H", help=shape)
-    cells = ("rnn", "bnrnn", "lstm", "bnlstm")
+    cells = tuple(CELLS)
     parser.add_argument("--cells", nargs="+", choices=cells, default=cells, help="which of our cells")
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu", help="where")
     parser.add_argument("--dtype", choices=("float32", "float64"), default="float32", help="of all numbers")
@@ -90,14 +91,19 @@ def _shape(text):
 
 def _bench(plot_path, **options):
     from minibn.bench import run_bench
+    from minibn.training.display import tell
+
+    terminal = sys.stderr is not None and sys.stderr.isatty()
 
     def show(text):
         say("")
         print(text, end="\n\n", flush=True)
 
     def say(line):
-        if sys.stderr.isatty():
+        if terminal:
             print(f"\r\x1b[K{line}", end="", file=sys.stderr, flush=True)
+        elif line:
+            tell(line)
 
     run_bench(plot_path=plot_path, show=show, say=say, **options)
     say("")

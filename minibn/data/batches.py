@@ -5,15 +5,16 @@ Pixels stay small integers, one row per image; a batch is gathered, turned to ti
 the middle.
 """
 
-from __future__ import annotations
-
-import operator
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from minibn.data.checks import check_mask
+from minibn.errors import check_integer
+
+ALONE = "one example alone has no batch statistics"
+ONE_LABEL = "one label is nothing to learn"
 
 
 def batch_indices(count, batch_size, rng=None):
@@ -35,8 +36,8 @@ def batch_indices(count, batch_size, rng=None):
     -------
     list of ndarray of int64
     """
-    count = _at_least_two("count", count)
-    batch_size = _at_least_two("batch_size", batch_size)
+    count = check_integer("count", count, 2, ALONE)
+    batch_size = check_integer("batch_size", batch_size, 2, ALONE)
     check_generator(rng)
     order = np.arange(count) if rng is None else rng.permutation(count)
     return np.split(order, batch_size * np.arange(1, batch_count(count, batch_size)))
@@ -44,8 +45,8 @@ def batch_indices(count, batch_size, rng=None):
 
 def batch_count(count, batch_size):
     """How many batches `batch_indices` makes of ``count`` examples."""
-    count = _at_least_two("count", count)
-    batch_size = _at_least_two("batch_size", batch_size)
+    count = check_integer("count", count, 2, ALONE)
+    batch_size = check_integer("batch_size", batch_size, 2, ALONE)
     full, rest = divmod(count, batch_size)
     return max(1, full + (rest > 1))  # one left over joins the batch before it
 
@@ -83,8 +84,8 @@ class Split:
         for name, array in (("images", images), ("labels", labels)):
             if not isinstance(array, np.ndarray):
                 raise TypeError(f"{name} must be a NumPy array, got {type(array).__name__}")
-        object.__setattr__(self, "white", _at_least("white", self.white, 1, "the pixel value that becomes 1.0"))
-        object.__setattr__(self, "classes", _at_least("classes", self.classes, 2, "one label is nothing to learn"))
+        object.__setattr__(self, "white", check_integer("white", self.white, 1, "it becomes 1.0"))
+        object.__setattr__(self, "classes", check_integer("classes", self.classes, 2, ONE_LABEL))
         if images.dtype not in (np.uint8, np.uint16):
             raise TypeError(f"images must be uint8 (0..255) or uint16, got {images.dtype}")
         if images.ndim != 2 or 0 in images.shape:
@@ -243,22 +244,3 @@ class Dataset:
             for name, split in (("train", self.train), ("valid", self.valid), ("test", self.test))
         }
         return replace(self, order=self.order[order], **splits)
-
-
-def check_integer(name, value):
-    """``value`` as an int; TypeError for anything that is not a whole number by its type."""
-    try:
-        return operator.index(value)
-    except TypeError:
-        raise TypeError(f"{name} must be an integer, got {type(value).__name__}") from None
-
-
-def _at_least_two(name, value):
-    return _at_least(name, value, 2, "one example alone has no batch statistics")
-
-
-def _at_least(name, value, least, reason):
-    value = check_integer(name, value)
-    if value < least:
-        raise ValueError(f"{name} must be at least {least} ({reason}), got {value}")
-    return value

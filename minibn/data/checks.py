@@ -3,8 +3,6 @@
 The equations look at shapes and types only: reading values would make a GPU wait at every call.
 """
 
-from __future__ import annotations
-
 import operator
 
 import numpy as np

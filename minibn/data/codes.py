@@ -5,8 +5,6 @@ process first opens the file, and compared with what is known of the published t
 text, is noticed, and made again from the source.
 """
 
-from __future__ import annotations
-
 import hashlib
 import os
 from dataclasses import dataclass

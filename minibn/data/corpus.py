@@ -1,7 +1,5 @@
 """A text in three parts: what a language model trains on, is selected by, and is tested on."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np

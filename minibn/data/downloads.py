@@ -1,7 +1,5 @@
 """How data files get here: from the first mirror that sends the right one, within limits of size and time."""
 
-from __future__ import annotations
-
 import os
 import time
 

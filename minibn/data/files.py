@@ -4,8 +4,6 @@ A data folder is, in this order: the ``folder`` argument, the folder named by th
 ``MINIBN_DATA``, the cache that pooch keeps for this user. Only the cache is ever filled without being asked.
 """
 
-from __future__ import annotations
-
 import os
 import re
 import stat

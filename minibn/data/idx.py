@@ -1,7 +1,5 @@
 """The IDX format of MNIST: a big-endian header, then one byte a pixel or a label."""
 
-from __future__ import annotations
-
 import struct
 
 import numpy as np

@@ -4,8 +4,6 @@ The protocol of the paper: the first 50,000 images of the training file for trai
 validation, the 10,000 of the other file for the test; pixels divided by 255, no mean subtracted.
 """
 
-from __future__ import annotations
-
 import io
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """In which order the pixels of an image are read."""
 
-from __future__ import annotations
-
 import operator
 
 import numpy as np

@@ -3,8 +3,6 @@
 The modules that unpack are imported where they are used: some Pythons are built without one or the other.
 """
 
-from __future__ import annotations
-
 from contextlib import contextmanager
 from pathlib import PurePosixPath
 

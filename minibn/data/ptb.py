@@ -5,16 +5,11 @@ numbers are ``N``. The leading blank of every line is removed, the trailing one 
 character files (``ptb.char``) hold the same sentences without the trailing blank: results on the two differ.
 """
 
-from __future__ import annotations
-
-from collections.abc import Callable
-from dataclasses import dataclass
-
-from minibn.data.codes import CodedText
-from minibn.data.corpus import cut_corpus
 from minibn.data.files import DataFile
+from minibn.data.published_text import PublishedText
 from minibn.data.sources import PublishedFile, PublishedFiles
 from minibn.data.vocabulary import Vocabulary
+from minibn.errors import check_choice
 
 VOCABULARY = Vocabulary("\n #$&'*-./0123456789<>N\\abcdefghijklmnopqrstuvwxyz")
 
@@ -39,24 +34,11 @@ def _file(name, size, sha256, chars=False):
     return PublishedFile(text, archives=(TARBALL.name,), origin=origin, mirrors=mirrors)
 
 
-@dataclass(frozen=True)
-class Variant:
-    """One form of the corpus; ``sizes`` are the characters of its three parts, ``text`` all of them."""
-
-    title: str
-    source: PublishedFiles
-    sizes: tuple[int, int, int]
-    characters: Callable[[bytes], bytes]
-    text: DataFile
-
-    @property
-    def coded(self):
-        return CodedText(self.source.name, self.source.digest, VOCABULARY, self.text)
-
-
 VARIANTS = {
-    "words": Variant(
+    "words": PublishedText(
+        name="ptb",
         title="Penn Treebank",
+        vocabulary=VOCABULARY,
         source=PublishedFiles("ptb", ("ptb",), (
             _file("ptb.train.txt", 5_101_618, "fcea919f6cf83f35d4d00c6cbf08040d13d4155226340912e2fef9c9c4102cbf"),
             _file("ptb.valid.txt", 399_782, "c9fe6985fe0d4ccb578183407d7668fc6066c20700cb4cf87d8ff1cc34df1bf2"),
@@ -66,8 +48,10 @@ VARIANTS = {
         characters=_words,
         text=DataFile("ptb", 5_902_146, "75ff19c8692e80c1de0c68f6eee39c05565f9c5fa64b52d132717eb4034b8588"),
     ),
-    "chars": Variant(
+    "chars": PublishedText(
+        name="ptb_char",
         title="Penn Treebank (ptb.char)",
+        vocabulary=VOCABULARY,
         source=PublishedFiles("ptb_char", ("ptb",), (
             _file("ptb.char.train.txt", 10_034_964,
                   "e313d91425e06c4f0a8fb6e881dcce0c291f2a0e9f4dda54833069b122f91da9", chars=True),
@@ -106,19 +90,5 @@ def load_ptb(length=100, variant="words", folder=None):
     DataError
         If a file is missing and cannot be downloaded, or is damaged.
     """
-    if variant not in VARIANTS:
-        raise ValueError(f"variant must be one of {', '.join(VARIANTS)}, got {variant!r}")
-    chosen = VARIANTS[variant]
-    source = chosen.source
-    places = source.find(folder)
-    codes, sha256 = chosen.coded.load(lambda: b"".join(map(chosen.characters, source.read(places))))
-    return cut_corpus(
-        codes,
-        chosen.sizes,
-        length,
-        name=source.name,
-        title=chosen.title,
-        vocabulary=VOCABULARY,
-        test_part="test set",
-        sha256=sha256,
-    )
+    check_choice("variant", variant, tuple(VARIANTS))
+    return VARIANTS[variant].load(length, folder)

@@ -1,13 +1,12 @@
 """A text as the training loop reads it: cut into segments, each of which starts from the learned initial state."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass, replace
 
 import numpy as np
 
-from minibn.data.batches import Batches, batch_count, batch_indices, check_generator, check_integer
+from minibn.data.batches import Batches, batch_count, batch_indices, check_generator
 from minibn.data.vocabulary import MOST_SYMBOLS
+from minibn.errors import check_integer
 
 
 @dataclass(frozen=True, eq=False)
@@ -124,10 +123,8 @@ class Segments:
             None, or as many as there are or more: all of them, which is ``self``.
         rng : numpy.random.Generator
         """
-        if count is None or (count := check_integer("count", count)) >= len(self):
+        if count is None or (count := check_integer("count", count, 1, "None is all segments")) >= len(self):
             return self
-        if count < 1:
-            raise ValueError(f"count must be at least 1 segment, or None for all of them, got {count}")
         if rng is None:
             raise TypeError("rng must be a numpy.random.Generator, got None; use np.random.default_rng(seed)")
         check_generator(rng)

@@ -4,8 +4,6 @@ A file is known by the checksum of its own bytes, whatever it was packed with: t
 with gzip, xz or zip, and an archive that holds it are equally good.
 """
 
-from __future__ import annotations
-
 import hashlib
 from dataclasses import dataclass
 

@@ -1,7 +1,5 @@
 """A text that every Python carries: the topics of its own documentation, as ``help()`` shows them."""
 
-from __future__ import annotations
-
 import re
 
 from minibn.data.corpus import text_corpus

@@ -1,51 +1,29 @@
 """text8: the first 100 million characters of a cleaned English Wikipedia of 2006, or the first 74 million."""
 
-from __future__ import annotations
-
-from dataclasses import dataclass
-
-from minibn.data.codes import CodedText
-from minibn.data.corpus import cut_corpus
 from minibn.data.files import DataFile
+from minibn.data.published_text import PublishedText
 from minibn.data.sources import PublishedFile, PublishedFiles
 from minibn.data.vocabulary import Vocabulary
+from minibn.errors import check_choice
 
 VOCABULARY = Vocabulary(" abcdefghijklmnopqrstuvwxyz")
-
 ZIP = DataFile("text8.zip", 31_344_016, "a6640522afe85d1963ad56c05b0ede0a0c000dddc9671758a6cc09b7a38e5232")
 MIRRORS = ("http://mattmahoney.net/dc/",)
-
-
-@dataclass(frozen=True)
-class Part:
-    """How much of text8; ``sizes`` are the characters of its three parts."""
-
-    name: str
-    title: str
-    test_part: str
-    source: PublishedFiles
-    sizes: tuple[int, int, int]
-
-    @property
-    def coded(self):
-        (file,) = self.source.files
-        return CodedText(self.name, self.source.digest, VOCABULARY, file.content)  # decoded it is the same text
-
-
 PARTS = {
-    "full": Part(
+    "full": PublishedText(
         name="text8",
         title="text8",
-        test_part="test set",
+        vocabulary=VOCABULARY,
         source=PublishedFiles("text8", ("text8",), (PublishedFile(
             DataFile("text8", 100_000_000, None, md5="3bea1919949baf155f99411df5fada7e"), origin=ZIP, mirrors=MIRRORS,
         ),)),
         sizes=(90_000_000, 5_000_000, 5_000_000),
     ),
     # Its last characters lie in what everybody trains on: they are not the test set of text8.
-    "prefix": Part(
+    "prefix": PublishedText(
         name="text8_prefix",
         title="text8 prefix (64M/5M/5M)",
+        vocabulary=VOCABULARY,
         test_part="held-out text",
         source=PublishedFiles("text8", ("text8",), (PublishedFile(
             DataFile("text8.first74m", 74_000_000,
@@ -80,21 +58,8 @@ def load_text8(length=180, part="full", folder=None):
     DataError
         If the file is missing and cannot be downloaded, or is damaged.
     """
-    if part not in PARTS:
-        raise ValueError(f"part must be one of {', '.join(PARTS)}, got {part!r}")
-    chosen = PARTS[part]
-    places = chosen.source.find(folder)
-    codes, sha256 = chosen.coded.load(lambda: chosen.source.read(places)[0])
-    return cut_corpus(
-        codes,
-        chosen.sizes,
-        length,
-        name=chosen.name,
-        title=chosen.title,
-        vocabulary=VOCABULARY,
-        test_part=chosen.test_part,
-        sha256=sha256,
-    )
+    check_choice("part", part, tuple(PARTS))
+    return PARTS[part].load(length, folder)
 
 
 def text8_part(folder=None):

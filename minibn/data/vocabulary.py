@@ -1,7 +1,5 @@
 """The alphabet of a text: characters to small integers and back."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np

@@ -5,41 +5,39 @@ A kernel runs a cell's whole layer, input term included. For each cell there is 
     stored = forward(call)                       h_1 .. h_T and whatever the backward wants to have kept
     dx, dstate, grads = backward(dh, call, stored)
 
-and the table `CELLS` of this module (NumPy) and of `minibn.kernels.cuda` (CuPy) names the pair by the cell. Which of
-the two runs is decided by the arrays. ``stored`` is a `minibn.kernels.call.Stored`; ``dx`` (T, N, D), or None for
-integer x; ``dstate`` are the gradients (N, H) of the initial states; ``grads`` those of all other parameters. A
-backward changes neither `dh` nor `stored`, and may be called again.
+in ``minibn.kernels.NAME`` for NumPy arrays, where NAME is the `kernel` of the cell's declaration, and one in
+`minibn.kernels.cuda` for CuPy arrays: the arrays decide which one runs. ``stored`` is a `minibn.kernels.call.Stored`;
+``dx`` (T, N, D), or None for integer x; ``dstate`` are the gradients (N, H) of the initial states; ``grads`` those of
+all other parameters. A backward changes neither `dh` nor `stored`, and may be called again.
 
 The readable code is the oracle of the fast code: every quantity that is not stored is recomputed by the equations,
 and the tests hold the two against each other.
 """
 
+from importlib import import_module
+
 import numpy as np
 
 from minibn.backend import array_module
-from minibn.kernels import bn_lstm, bn_rnn, bn_rnn_two_term, lstm, rnn, workspace
+from minibn.cells import CELLS
+from minibn.kernels import workspace
 from minibn.kernels.call import Call, Stored
 from minibn.kernels.workspace import STORE
 
-__all__ = ["CELLS", "STORE", "Call", "Stored", "backward", "forward", "free_workspaces", "keep"]
+__all__ = ["STORE", "Call", "Stored", "backward", "forward", "free_workspaces", "keep"]
 
-CELLS = {
-    "rnn": (rnn.forward, rnn.backward),
-    "bn_rnn": (bn_rnn.forward, bn_rnn.backward),
-    "bn_rnn_two_term": (bn_rnn_two_term.forward, bn_rnn_two_term.backward),
-    "lstm": (lstm.forward, lstm.backward),
-    "bn_lstm": (bn_lstm.forward, bn_lstm.backward),
-}
+ON_HOST = {cell.kernel: import_module(f"{__name__}.{cell.kernel}") for cell in CELLS.values() if cell.kernel}
 
 
-def forward(cell, call):
-    """Run `cell`, a name in `CELLS`, over the whole sequence; returns `Stored`."""
-    return _table(call.x)[cell][0](call)
+def forward(name, call):
+    """Run the kernel of that name over the whole sequence; returns `Stored`."""
+    return ON_HOST[name].forward(call) if array_module(call.x) is np else _cuda().forward(name, call)
 
 
-def backward(cell, dh, call, stored):
-    """Back-propagate `dh` (T, N, H) through `cell`; returns dx, the gradients of the initial states, and the others."""
-    return _table(call.x)[cell][1](dh, call, stored)
+def backward(name, dh, call, stored):
+    """Back-propagate `dh` (T, N, H); returns dx, the gradients of the initial states, and the others."""
+    on_host = array_module(call.x) is np
+    return ON_HOST[name].backward(dh, call, stored) if on_host else _cuda().backward(name, dh, call, stored)
 
 
 def keep(array):
@@ -56,11 +54,9 @@ def free_workspaces():
     STORE.clear()
 
 
-def _table(x):
-    if array_module(x) is np:
-        return CELLS
+def _cuda():
     try:
-        from minibn.kernels.cuda import CELLS as on_device
+        from minibn.kernels import cuda
     except ImportError as error:
         raise ValueError("engine: 'kernels' has no kernels for CuPy arrays here; use engine='equations'") from error
-    return on_device
+    return cuda

@@ -63,7 +63,7 @@ class DeclaredLayer(Layer):
 
     @_Declared
     def kernel(declaration):
-        """The cell's name in `minibn.kernels.CELLS`, or None."""
+        """The name of its kernel, a module of `minibn.kernels`, or None."""
         return declaration.kernel
 
     @_Declared

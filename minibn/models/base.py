@@ -2,16 +2,27 @@
 
 import copy
 from abc import ABC, abstractmethod
+from typing import NamedTuple
 
 import numpy as np
 
 from minibn.backend import array_module
 from minibn.equations.affine import affine_backward, affine_forward
 from minibn.equations.losses import log_softmax, softmax_cross_entropy_backward, softmax_cross_entropy_forward
-from minibn.errors import check_array, check_below, check_same_backend
+from minibn.errors import brief, check_array, check_below, check_same_backend
 from minibn.initializers import orthogonal
 from minibn.layers.checks import check_input
 from minibn.layers.params import NestedParams
+
+
+class ModelCache(NamedTuple):
+    """What a model's backward needs of its forward."""
+
+    cell: object        # the cell's own cache
+    states: object      # (N, H) or (T, N, H): those that the softmax reads
+    W_y: object         # (H, K)
+
+    __repr__ = brief
 
 
 class RecurrentModel(ABC):
@@ -99,20 +110,33 @@ class RecurrentModel(ABC):
             Keys and shapes of `params`.
         """
         self._check_batch(x, y, mask)
-        cell = self.cell
-        state = cell.noisy_state(x, initial_noise)
-        h, cache = cell.forward(x, mask=mask, initial_state=state, statistics=statistics, data=data)
-        [(_, states)] = self._read_forward([(h, cache)])                                     # (N, H) or (T, N, H)
-        logits = affine_forward(states, self._own["W_y"], self._own["b_y"])                  # (N, K) or (T, N, K)
+        logits, cache = self.forward(x, mask, statistics, initial_noise, data)
         loss, loss_cache = softmax_cross_entropy_forward(logits, y, self._live(mask))
-        dlogits = softmax_cross_entropy_backward(loss_cache)
-        dstates, dW_y, db_y = affine_backward(dlogits, states, self._own["W_y"])
-        dh = self._read_backward(dstates, cache)                                             # (T, N, H)
-        _, grads = cell.backward(dh, cache)
-        if state is not None:
-            for name in cell.state_names:                             # the learned state was broadcast, plus noise
+        return loss, self.backward(softmax_cross_entropy_backward(loss_cache), cache)
+
+    def forward(self, x, mask=None, statistics=None, initial_noise=None, data=None):
+        """W_y h + b_y, to go backward from.
+
+        Returns
+        -------
+        logits : ndarray of shape (N, K) for a classifier, (T, N, K) for a language model
+        cache : ModelCache
+        """
+        state = self.cell.noisy_state(x, initial_noise)
+        h, cache = self.cell.forward(x, mask=mask, initial_state=state, statistics=statistics, data=data)
+        [(_, states)] = self._read_forward([(h, cache)])                                     # (N, H) or (T, N, H)
+        W_y = self._own["W_y"].copy()                                 # what is learned later does not reach the cache
+        return affine_forward(states, W_y, self._own["b_y"]), ModelCache(cache, states, W_y)
+
+    def backward(self, dlogits, cache):
+        """The gradients of every parameter, from those of the logits: a dict with the keys and shapes of `params`."""
+        dstates, dW_y, db_y = affine_backward(dlogits, cache.states, cache.W_y)
+        dh = self._read_backward(dstates, cache.cell)                                        # (T, N, H)
+        _, grads = self.cell.backward(dh, cache.cell)
+        for name in self.cell.state_names:
+            if grads[name].ndim == 2:                                 # the learned state was broadcast, plus noise
                 grads[name] = grads[name].sum(axis=0)                 # (H,)
-        return loss, {**{f"cell.{name}": value for name, value in grads.items()}, "W_y": dW_y, "b_y": db_y}
+        return {**{f"cell.{name}": value for name, value in grads.items()}, "W_y": dW_y, "b_y": db_y}
 
     def totals(self, x, y, mask=None, statistics=None, initial_noise=None, piece_steps=None, observe=None, data=None):
         """The sums over live predictions of cross-entropy, in nats, and of right answers: memory does not grow with T.

@@ -1,13 +1,12 @@
 """Work for both cores: a pool of processes with one BLAS thread each, and one progress display for the runs in it."""
 
-import os
 import time
 from contextlib import contextmanager
 from pathlib import Path
 
+from minibn.machine import THREAD_VARIABLES, environment
 from minibn.training import read_metrics
 from minibn.training.display import Display
-from minibn.training.provenance import THREAD_VARIABLES
 from minibn.training.runs import METRICS
 
 POLL_SECONDS = 0.2
@@ -23,21 +22,13 @@ def one_thread_processes(count):
     from concurrent.futures import ProcessPoolExecutor
     from multiprocessing import get_context
 
-    before = {name: os.environ.get(name) for name in THREAD_VARIABLES}
-    os.environ.update(dict.fromkeys(THREAD_VARIABLES, "1"))
-    try:
-        with ProcessPoolExecutor(count, mp_context=get_context("spawn")) as pool:
-            try:
-                yield pool
-            except BaseException:                  # Ctrl-C too: what has not begun shall not begin now
-                pool.shutdown(wait=False, cancel_futures=True)
-                raise
-    finally:
-        for name, value in before.items():
-            if value is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = value
+    one_thread = environment(dict.fromkeys(THREAD_VARIABLES, "1"))
+    with one_thread, ProcessPoolExecutor(count, mp_context=get_context("spawn")) as pool:
+        try:
+            yield pool
+        except BaseException:                      # Ctrl-C too: what has not begun shall not begin now
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
 
 
 def watch_runs(futures, folders, iterations, progress="auto"):

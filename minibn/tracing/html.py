@@ -1,16 +1,17 @@
-"""One time step as HTML: formulas for MathJax, values and gradients as small heat maps.
+"""One time step as HTML: formulas for MathJax, values and gradients as small tables of numbers, coloured.
 
-Self-contained: no script, no picture file. Colour says sign and size, a mark says the sign again, how strong a cell
-is says the size without colour, and each cell carries its number. Where a page takes the style sheet away, as
+Self-contained: no script, no picture file. A cell shows its number with two digits (three where one points at it);
+its colour says the sign, how strong it is the size. Where a page takes the style sheet away, as
 JupyterLab does with a notebook that the reader has not run yet, the heat maps are black on white, by old-fashioned
 attributes; the style sheet makes their colours transparent, to suit light and dark pages.
 """
 
+import re
 from html import escape
 
 import numpy as np
 
-ROWS, COLUMNS = 8, 16
+ROWS, COLUMNS = 6, 8
 """At most so many examples and features of a quantity are drawn."""
 SHADES = (0.10, 0.25, 0.45, 0.70, 1.0)
 ORANGE, BLUE = "240,150,40", "80,165,245"               # apart for every kind of colour vision
@@ -27,7 +28,7 @@ STYLE = "".join([
     ".mbn code{background:none;padding:0;font-size:13px}",
     ".mbn table.m{width:auto;table-layout:auto;outline:1px solid rgba(128,128,128,.5);color:inherit!important}",
     ".mbn table.m td.e{display:none}",
-    ".mbn table.m td{width:18px;min-width:18px;cursor:default;font:15px/18px monospace;text-align:center!important}",
+    ".mbn table.m td{min-width:38px;padding:0 3px;cursor:default;font:12px/18px monospace;text-align:right!important}",
     ".mbn table.m th{font:11px/14px monospace;opacity:.75;text-align:center!important}",
     ".mbn table.m .b{border-left:2px solid rgba(128,128,128,.9)}",
     ".mbn table.m tr.d td{background-image:repeating-linear-gradient(45deg,rgba(128,128,128,.6) 0 1px,",
@@ -52,8 +53,7 @@ def step_html(step, dimmed=False):
 def _head(step):
     padded = f", {step.padded} padded (hatched)" if step.padded else ""
     return (f"<b>{escape(step.title)}, step <i>t</i> = {step.t}</b> of 0 … {step.T - 1}<br>{step.N} examples are the "
-            f"rows{padded}. <b>+</b> orange, <b>−</b> blue, stronger is larger, up to the ± beside each map; "
-            f"point at a cell for its number.")
+            f"rows{padded}. Orange is positive, blue negative, stronger is larger, up to the ± beside each table.")
 
 
 def _row(step, quantity):
@@ -102,16 +102,24 @@ def shown_columns(width, gates):
 
 
 def _cell(value, largest, n, k, edge):
-    mark, colour, names = "0", "#fff", ["b"] * edge
+    mark, colour, names = short(value), "#fff", ["b"] * edge
     if not np.isfinite(value):
-        mark = "?" if np.isnan(value) else "∞" if value > 0 else "-∞"
         names.append("x")
     elif value:
         # Divided first: five times 1e308 is more than a float holds.
         level = min(len(SHADES) - 1, int(abs(float(value)) / largest * len(SHADES)))
-        mark, colour = ("+", POSITIVE[level]) if value > 0 else ("−", NEGATIVE[level])
+        colour = (POSITIVE if value > 0 else NEGATIVE)[level]
     classes = f" class='{' '.join(names)}'" if len(names) > 1 else f" class={names[0]}" if names else ""
     return f"<td{classes} bgcolor={colour} title=[{n},{k}]:{value:+.3g}>{mark}"
+
+
+def short(value):
+    """A number in as few letters as two digits take: .31, −1.2, 4.5e-7."""
+    if not np.isfinite(value):
+        return "?" if np.isnan(value) else "∞" if value > 0 else "−∞"
+    text = f"{value:.2g}" if value else "0"
+    text = re.sub(r"e([+-])0*", lambda match: "e" + match[1].strip("+"), text).replace("0.", ".", 1)
+    return f"−{text[1:]}" if text.startswith("-") else text
 
 
 def _scale(values, shown, largest):

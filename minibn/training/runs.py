@@ -19,13 +19,13 @@ from typing import NamedTuple
 
 from minibn.cells.user import open_cell
 from minibn.errors import show
+from minibn.machine import made_with
 from minibn.statistics import PopulationStatistics
 from minibn.training import packing
 from minibn.training.checkpoints import RESTORE, checksum, read_checkpoint, write_atomically
 from minibn.training.config import TrainConfig
 from minibn.training.folder import BEST, CONFIG, LAST, METRICS, folder_path
 from minibn.training.metrics import parse_object
-from minibn.training.provenance import made_with
 from minibn.training.tasks import make_config
 
 
@@ -149,7 +149,8 @@ def start_run(folder, config, recorded=None):
     refuse_existing(folder)
     folder.mkdir(parents=True, exist_ok=True)
     data = None if recorded is None else checksum(recorded)
-    run = Run(folder, config, made_with(config), secrets.token_hex(16), data)
+    made = {**made_with(), "data_sha256": config.data_checksums()}
+    run = Run(folder, config, made, secrets.token_hex(16), data)
     run.write()
     return run
 

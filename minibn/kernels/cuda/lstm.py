@@ -8,33 +8,15 @@ from minibn.kernels.cuda.plan import Memory
 from minibn.statistics import Statistics
 
 SOURCE = "lstm.cu"
+KERNELS = {"lstm", "bn_lstm"}
 # In the order of the constructors in lstm_forward.cuh and lstm_backward.cuh.
 FORWARD_MEMORY = Memory(unit_rows=(4, 4, 4, 1, 1, 1), unit_values=(4, 4, 4, 4, 4, 1, 1))
 BACKWARD_MEMORY = Memory(unit_rows=(4, 4, 4, 1, 1, 1, 1, 1, 1, 1),
                          unit_values=(4, 1, 1, 4, 1, 1, 4, 4, 4, 4, 1, 1))
 
 
-def forward(call):
-    """Eqs. 2-4 for t = 1 .. T."""
-    return _forward("lstm", call)
-
-
-def backward(dh, call, stored):
-    """Back-propagation through time."""
-    return _backward("lstm", dh, call, stored)
-
-
-def bn_forward(call):
-    """Eqs. 6-8 for t = 1 .. T."""
-    return _forward("bn_lstm", call)
-
-
-def bn_backward(dh, call, stored):
-    """Back-propagation through time, and through every batch statistic."""
-    return _backward("bn_lstm", dh, call, stored)
-
-
-def _forward(name, call):
+def forward(name, call):
+    """Eqs. 2-4, or 6-8, for t = 1 .. T."""
     (h_0, c_0), p, batch_norm = call.state, launch.contiguous(call.params), name == "bn_lstm"
     T, N = call.x.shape[:2]
     (H, G), dtype = p["W_h"].shape, p["W_h"].dtype
@@ -55,7 +37,8 @@ def _forward(name, call):
     return Stored(launch.time_major(h[:, 1:]), launch.time_major(c[:, 1:]), statistics, arrays)
 
 
-def _backward(name, dh, call, stored):
+def backward(name, dh, call, stored):
+    """Back-propagation through time, and through every batch statistic."""
     p, arrays, batch_norm = launch.contiguous(call.params), stored.arrays, name == "bn_lstm"
     (H, G), (_, T, N), dtype = p["W_h"].shape, arrays["gates"].shape, p["W_h"].dtype
     dh_linear = cupy.empty((G, T, N), dtype)

@@ -11,42 +11,13 @@ SOURCE = "rnn.cu"
 # In the order of the constructors in rnn_forward.cuh and rnn_backward.cuh.
 FORWARD_MEMORY = Memory(unit_rows=(1, 1, 1), unit_values=(1,) * 5)
 BACKWARD_MEMORY = Memory(unit_rows=(1,) * 6, unit_values=(1,) * 6)
-# The normalized term of the recurrence and its gamma.
-TERMS = {"rnn": (None, None), "bn_rnn": ("sum", "gamma"), "bn_rnn_two_term": ("h", "gamma_h")}
+# By name: the normalized term of the recurrence, and its gamma.
+KERNELS = {"rnn": (None, None), "bn_rnn": ("sum", "gamma"), "bn_rnn_two_term": ("h", "gamma_h")}
 
 
-def forward(call):
-    """Eq. 1 for t = 1 .. T."""
-    return _forward("rnn", call)
-
-
-def backward(dh, call, stored):
-    """Back-propagation through time."""
-    return _backward("rnn", dh, call, stored)
-
-
-def bn_forward(call):
-    """The RNN of Figure 1(a), one batch norm on the sum, for t = 1 .. T."""
-    return _forward("bn_rnn", call)
-
-
-def bn_backward(dh, call, stored):
-    """Back-propagation through time, and through every batch statistic."""
-    return _backward("bn_rnn", dh, call, stored)
-
-
-def two_term_forward(call):
-    """The RNN with a batch norm for each term, for t = 1 .. T."""
-    return _forward("bn_rnn_two_term", call)
-
-
-def two_term_backward(dh, call, stored):
-    """Back-propagation through time, and through every batch statistic."""
-    return _backward("bn_rnn_two_term", dh, call, stored)
-
-
-def _forward(name, call):
-    (h_0,), p, (term, _) = call.state, launch.contiguous(call.params), TERMS[name]
+def forward(name, call):
+    """Eq. 1, or one of its two normalized forms, for t = 1 .. T."""
+    (h_0,), p, (term, _) = call.state, launch.contiguous(call.params), KERNELS[name]
     T, N = call.x.shape[:2]
     H, dtype = len(p["W_h"]), p["W_h"].dtype
     mask = None if call.mask is None else cupy.ascontiguousarray(call.mask)
@@ -65,8 +36,9 @@ def _forward(name, call):
     return Stored(launch.time_major(h[:, 1:]), None, statistics, arrays)
 
 
-def _backward(name, dh, call, stored):
-    p, arrays, (term, gamma) = launch.contiguous(call.params), stored.arrays, TERMS[name]
+def backward(name, dh, call, stored):
+    """Back-propagation through time, and through every batch statistic."""
+    p, arrays, (term, gamma) = launch.contiguous(call.params), stored.arrays, KERNELS[name]
     (H, T, N), dtype = arrays["x"].shape, p["W_h"].dtype
     dh_linear = cupy.empty((H, T, N), dtype)
     dx_term = cupy.empty((H, T, N), dtype) if name == "bn_rnn_two_term" else dh_linear
@@ -87,7 +59,7 @@ def _backward(name, dh, call, stored):
 
 def _arguments(name, call, p, arrays, statistics):
     """RNN_ARGUMENTS of rnn.cu."""
-    term, gamma = TERMS[name]
+    term, gamma = KERNELS[name]
     return (arrays["h"].shape[1] - 1, arrays["x"], p["b"], p.get("gamma_x"), p.get(gamma), arrays["mask"],
             float(call.eps), int(call.given is not None), *statistics.get(term, Statistics(None, None)),
             arrays["h"], arrays["hat"])

@@ -1,12 +1,13 @@
-r"""The gated recurrent unit (Cho et al., 2014), blocks in the order r, z, g.
+r"""A cell of one's own: the gated recurrent unit (Cho et al., 2014), gate blocks in the order r, z, g.
 
     (r~; z~)_t = W_h h_{t-1} + (W_x x_t + b)_{r, z}
     g~_t       = W_g (r_t * h_{t-1}) + (W_x x_t + b)_g
     h_t        = z_t * h_{t-1} + (1 - z_t) * tanh(g~_t)
+
+Notebook 11 derives it. ``minibn train stdlib --model gru.py:GRU`` trains it.
 """
 
-from minibn.cells import options
-from minibn.cells.declaration import Cell, Parameter
+from minibn.cells import Cell, Parameter, options
 from minibn.equations.activations import dsigmoid, dtanh, sigmoid, tanh
 from minibn.equations.blocks import join, split
 from minibn.equations.quantities import Quantity
@@ -28,7 +29,7 @@ def step_forward(x_term, h_prev, W_h, W_g, b):
 
 
 def step_backward(dh, h_prev, W_h, W_g, r, z, h_reset, g):
-    """Backward of one step."""
+    """Backward of one step: the same lines from the last to the first."""
     dg = dh * (1 - z)                                                 # (N, H)
     dz = dh * (h_prev - g)                                            # (N, H)
     dg_tilde = dg * dtanh(g)                                          # (N, H)
@@ -37,22 +38,22 @@ def step_backward(dh, h_prev, W_h, W_g, r, z, h_reset, g):
     dr = dh_reset * h_prev                                            # (N, H)
     dz_tilde = dz * dsigmoid(z)                                       # (N, H)
     dr_tilde = dr * dsigmoid(r)                                       # (N, H)
-    dW_h = h_prev.T @ join(dr_tilde, dz_tilde)                        # (H, 2H)
-    dh_prev = dh * z + dh_reset * r + join(dr_tilde, dz_tilde) @ W_h.T    # (N, H)
+    dh_linear = join(dr_tilde, dz_tilde)                              # (N, 2H)
+    dW_h = h_prev.T @ dh_linear                                       # (H, 2H)
+    dh_prev = dh * z + dh_reset * r + dh_linear @ W_h.T               # (N, H)    three ways back
     dx_term = join(dr_tilde, dz_tilde, dg_tilde)                      # (N, 3H)
     db = dx_term.sum(axis=0)                                          # (3H,)
     return locals()
 
 
-CELL = Cell(
+GRU = Cell(
     name="gru", title="GRU", module=__name__, states={"h": "H"}, input="3H", gates="rzg",
     parameters={
         "W_x": Parameter("D 3H", options.orthogonal_weights),
-        "W_h": Parameter("H 2H", options.recurrent),
+        "W_h": Parameter("H 2H", options.orthogonal_weights),
         "W_g": Parameter("H H", options.orthogonal_weights),
         "b": Parameter("3H"),
     },
-    options={"init": options.INIT},
     quantities={
         "x_term": Quantity(r"W_x x_t", "", "N 3H"),
         "h_prev": Quantity(r"h_{t-1}", "", "N H"),
@@ -60,7 +61,7 @@ CELL = Cell(
         "z_tilde": Quantity(r"\tilde{z}_t", "", "N H"),
         "r": Quantity(r"\sigma(\tilde{r}_t)", "", "N H"),
         "z": Quantity(r"\sigma(\tilde{z}_t)", "", "N H"),
-        "h_reset": Quantity(r"r_t \, h_{t-1}", "", "N H"),
+        "h_reset": Quantity(r"r_t \odot h_{t-1}", "", "N H"),
         "g_tilde": Quantity(r"\tilde{g}_t", "", "N H"),
         "g": Quantity(r"\tanh(\tilde{g}_t)", "", "N H"),
         "h": Quantity(r"h_t", "", "N H"),
