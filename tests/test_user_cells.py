@@ -230,7 +230,7 @@ def test_refused_settings(my_cell, options, message):
 
 
 @pytest.mark.parametrize(("old", "new", "message"), [
-    ("    dg = dh * (1 - z)", "    dg = dh[0] * (1 - z[0])", "cell gru: expected the functions to fit the declaration"),
+    ("    dg = dh * (1 - z)", "    dg = dh[0] * (1 - z[0])", "cell gru: .*correct the file my_cell.py$"),
     ('name="gru", title', 'name="lstm", title', "a word that is no cell of minibn's, got name='lstm'; choose another"),
     ('name="gru", title', 'name="../x", title', "a word that is no cell of minibn's, got name='../x'; choose another"),
     ('"W_g": Parameter("H H", options.orth', '"W_g": Parameter("H H", lambda rng, shape, given: np.eye(9)), "W_x": '
