@@ -132,7 +132,7 @@ def executed(path, content):
     module.__file__ = os.path.abspath(path)
     sys.modules[module.__name__] = module
     try:
-        exec(compile(content, module.__file__, "exec"), vars(module))
+        exec(compile(content, module.__file__, "exec", dont_inherit=True), vars(module))
     except BaseException as error:
         del sys.modules[module.__name__]
         if not isinstance(error, Exception):
