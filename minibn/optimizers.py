@@ -96,10 +96,8 @@ class SGD:
         self.params = params
         self.learning_rate = check_number("learning_rate", learning_rate, above=0)
         self.steps = 0
-        self.state = {
-            slot: {name: array_module(param).zeros_like(param) for name, param in params.items()}
-            for slot in self.slots
-        }
+        self.state = {slot: {name: array_module(param).zeros_like(param) for name, param in params.items()}
+                      for slot in self.slots}
 
     def step(self, grads):
         """Update every parameter in place from its gradient.
@@ -127,26 +125,20 @@ class SGD:
         missing = [name for name in self.params if name not in grads]
         unknown = [name for name in grads if name not in self.params]
         if missing or unknown:
-            raise ValueError(
-                f"grads: expected one gradient per parameter; missing: {', '.join(missing) or 'none'}; "
-                f"unknown: {', '.join(unknown) or 'none'}; pass the whole dict the model's backward returned"
-            )
+            raise ValueError(f"grads: expected one gradient per parameter; missing: {', '.join(missing) or 'none'}; "
+                             f"unknown: {', '.join(unknown) or 'none'}; pass the whole dict that backward returned")
         for name, param in self.params.items():
             check_same_backend(param, **{f"grads[{name!r}]": grads[name]})
             if grads[name].shape != param.shape:
-                raise ValueError(
-                    f"grads[{name!r}]: expected its parameter's shape {param.shape}, "
-                    f"got {grads[name].shape}; a gradient per example must be summed over the examples first"
-                )
+                raise ValueError(f"grads[{name!r}]: expected its parameter's shape {param.shape}, got "
+                                 f"{grads[name].shape}; a gradient per example must be summed over the examples first")
 
     def state_arrays(self):
         """The optimizer's memory as a flat dict of arrays: ``steps`` and ``<slot>.<parameter>``.
 
         The arrays are the live ones, not copies: save them before the next step.
         """
-        arrays = {
-            f"{slot}.{name}": array for slot, kept in self.state.items() for name, array in kept.items()
-        }
+        arrays = {f"{slot}.{name}": array for slot, kept in self.state.items() for name, array in kept.items()}
         return {"steps": np.asarray(self.steps, dtype=np.int64), **arrays}
 
     def load_state_arrays(self, arrays):
@@ -161,16 +153,12 @@ class SGD:
         if set(arrays) != set(expected):
             odd = sorted(set(arrays) ^ set(expected))
             where = "missing" if odd[0] in expected else "not part of it"
-            raise ValueError(
-                f"arrays: expected the state of {type(self).__name__} on these parameters, but {odd[0]!r} is "
-                f"{where}; load a checkpoint of the same model and optimizer"
-            )
+            raise ValueError(f"arrays: expected the state of {type(self).__name__} on these parameters, but {odd[0]!r} "
+                             f"is {where}; load a checkpoint of the same model and optimizer")
         for key, mine in expected.items():
             if arrays[key].shape != mine.shape:
-                raise ValueError(
-                    f"arrays[{key!r}]: expected shape {mine.shape}, got {arrays[key].shape}; "
-                    "load a checkpoint of the same model"
-                )
+                raise ValueError(f"arrays[{key!r}]: expected shape {mine.shape}, got {arrays[key].shape}; load a "
+                                 f"checkpoint of the same model")
         for slot, kept in self.state.items():
             for name, mine in kept.items():
                 mine[...] = array_module(mine).asarray(arrays[f"{slot}.{name}"], dtype=mine.dtype)

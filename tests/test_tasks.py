@@ -1,10 +1,13 @@
 """A task is one file and one entry in the registry: everything else finds it there."""
 
+import ast
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import pytest
 
+import minibn
 from minibn.cli import main
 from minibn.data import Dataset
 from minibn.data.batches import Split
@@ -86,6 +89,16 @@ def test_what_it_cannot_do_it_refuses_in_python_too(first, tmp_path):
     for use in (lambda: evaluate_run(tmp_path, lengths=[3]), lambda: sample_text(tmp_path)):
         with pytest.raises(ValueError, match="expected a run on text, got one on numbers"):
             use()
+
+
+def test_nobody_but_its_file_names_a_task():
+    package = Path(minibn.__file__).parent
+    for path in [*package.glob("training/*.py"), package / "cli" / "runs.py", package / "cli" / "__init__.py"]:
+        if path.stem in ("images", "texts", "tasks"):       # their files, and the registry
+            continue
+        named = [node.value for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+                 if isinstance(node, ast.Constant) and node.value in TASKS]
+        assert not named, f"{path.name} names {named}"
 
 
 @pytest.mark.parametrize(("task", "rule"), [("mnist", "RMSProp"), ("pmnist", "RMSProp"), ("ptb", "Adam"),

@@ -43,8 +43,9 @@ from minibn.cells import Option
 from minibn.errors import check_integer
 Path("executed").touch()
 WIDE = Option(3, "an option of its own", check=lambda name, value, dtype: check_integer(name, value, 1), size="S")
-GRU_ODD = replace(CELL, name="gru_odd", options={**CELL.options, "odd": WIDE},
-               parameters={**CELL.parameters, "b": Parameter("3H", lambda rng, shape, o: np.full(shape, o["odd"]))})
+GRU_ODD = replace(GRU, name="gru_odd", options={"init": options.INIT, "odd": WIDE},
+                  parameters={**GRU.parameters, "W_h": Parameter("H 2H", options.recurrent),
+                              "b": Parameter("3H", lambda rng, shape, given: np.full(shape, given["odd"]))})
 '''
 
 
@@ -58,8 +59,7 @@ def small_data():
 def my_cell(tmp_path, monkeypatch):
     """``my_cell.py:GRU`` in the working folder; it leaves a mark where it is executed."""
     monkeypatch.chdir(tmp_path)
-    source = Path(gru.__file__).read_text().replace("\nCELL = ", "\nGRU = CELL = ")
-    (tmp_path / "my_cell.py").write_text(source + ODD)
+    (tmp_path / "my_cell.py").write_text(Path(gru.__file__).read_text() + ODD)
     yield "my_cell.py:GRU"
     forget()
 
@@ -84,7 +84,7 @@ def trained(model, folder="run", **options):
 
 def test_a_run_says_which_file_and_its_settings_can_be_read_without_it(my_cell):
     config = trained(my_cell)
-    assert (config.model, config.engine, config.init) == ("gru", "equations", "orthogonal")
+    assert (config.model, config.engine, config.init) == ("gru", "equations", "auto")
     said = json.loads(Path("run/config.json").read_text())["config"]
     assert said["cell"] == {"path": "my_cell.py", "name": "GRU", "sha256": config.cell.sha256}
     forget()
@@ -135,18 +135,18 @@ def test_a_run_of_ours_needs_no_file(my_cell):
 
 
 def test_an_imported_declaration_is_as_good_as_its_file():
-    config = make_config("quick", model=gru.CELL, **SETTINGS)
-    assert config.cell.name == "CELL" and config.declaration is gru.CELL
-    assert config == make_config("quick", model=f"{gru.__file__}:CELL", **SETTINGS)
+    config = make_config("quick", model=gru.GRU, **SETTINGS)
+    assert config.cell.name == "GRU" and config.declaration is gru.GRU
+    assert config == make_config("quick", model=f"{gru.__file__}:GRU", **SETTINGS)
     assert make_config("quick", model=minibn.cells.CELLS["lstm"]).model == "lstm"
     forget()
     with pytest.raises(ValueError, match="cell: this run is of"):
         config.build_model(tiny_run.few_lines(config).recorded)
-    user.open_cell(gru.CELL, config.cell)
-    assert config.build_model(tiny_run.few_lines(config).recorded).cell.declaration is gru.CELL
+    user.open_cell(gru.GRU, config.cell)
+    assert config.build_model(tiny_run.few_lines(config).recorded).cell.declaration is gru.GRU
     forget()
     with pytest.raises(ValueError, match="cell: expected a declaration in a file, got <cell mine> made in"):
-        make_config(model=replace(gru.CELL, name="mine"))
+        make_config(model=replace(gru.GRU, name="mine"))
 
 
 def test_resuming_is_bit_for_bit(my_cell, tmp_path):
@@ -213,9 +213,9 @@ def test_what_a_cell_takes_at_each_step_is_drawn_from_the_seed(tmp_path):
 
 @pytest.mark.parametrize(("options", "message"), [
     ({"engine": "kernels"}, "engine: model 'gru' has no kernel, got 'kernels'; leave it out"),
-    ({"gamma": 0.3}, "gamma: model 'gru' has no such option, only init; got 0.3, leave it out"),
-    ({"init": "identity_g"}, "init: model 'gru' takes orthogonal, identity, got 'identity_g'; use one of them"),
-    ({"cell_option": {"odd": 2}}, "odd: model 'gru' has no such option, only init; got 2"),
+    ({"gamma": 0.3}, "gamma: model 'gru' has no such option, nor any other; got 0.3, leave it out"),
+    ({"init": "identity_g", "model": "my_cell.py:GRU_ODD"}, "init: model 'gru_odd' takes orthogonal, ident"),
+    ({"cell_option": {"odd": 2}}, "odd: model 'gru' has no such option, nor any other; got 2"),
     ({"cell_option": {"init": "identity"}}, "cell_option: init is an option of minibn's cells too"),
     ({"cell_option": {"odd": 0}, "model": "my_cell.py:GRU_ODD"}, "odd: expected at least 1, got 0"),
     ({"cell_option": {"odd": math.nan}, "model": "my_cell.py:GRU_ODD"}, "cell_option: expected finite numbers, texts"),
@@ -230,13 +230,13 @@ def test_refused_settings(my_cell, options, message):
 
 
 @pytest.mark.parametrize(("old", "new", "message"), [
-    ("    dg = dh * (1 - z)", "    dg = dh[0] * (1 - z[0])", "cell gru: expected the functions to fit the declaration"),
+    ("    dg = dh * (1 - z)", "    dg = dh[0] * (1 - z[0])", "cell gru: .*correct the file my_cell.py$"),
     ('name="gru", title', 'name="lstm", title', "a word that is no cell of minibn's, got name='lstm'; choose another"),
     ('name="gru", title', 'name="../x", title', "a word that is no cell of minibn's, got name='../x'; choose another"),
     ('"W_g": Parameter("H H", options.orth', '"W_g": Parameter("H H", lambda rng, shape, given: np.eye(9)), "W_x": '
      'Parameter("D 3H", options.orth', r"first value of W_g of shape \(9, 9\) for \(H H\)"),
     ('name="gru", title', 'name="gru", kernel="rnn", title', "without a kernel, got kernel='rnn', which computes"),
-    ("GRU = CELL", "1 / 0\nGRU = CELL", "cell: my_cell.py cannot be executed .ZeroDivisionError: division by zero.;"),
+    ("GRU = Cell(", "1 / 0\nGRU = Cell(", "cell: my_cell.py cannot be executed .ZeroDivisionError: division by zero.;"),
 ])  # fmt: skip
 def test_a_file_that_is_wrong_is_one_line(my_cell, old, new, message):
     source = Path("my_cell.py").read_text()

@@ -94,7 +94,8 @@ class Cell:
         return self
 
     def __reduce__(self):
-        return _find, (self.module, self.name, getattr(sys.modules[self.module], "__file__", None))
+        file = sys.modules[self.module].__file__ if self.module.startswith(USER_MODULE) else None
+        return _find, (self.module, self.name, file)
 
     def __repr__(self):
         return f"<cell {self.name}>"

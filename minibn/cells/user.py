@@ -97,7 +97,10 @@ def open_cell(model, expected=None, outside=None):
     if declaration.kernel is not None:
         raise ValueError(f"cell: expected {name} of {path} without a kernel, got kernel={declaration.kernel!r}, which "
                          f"computes a cell of minibn's; take it out")
-    check_declaration(declaration)
+    try:
+        check_declaration(declaration)
+    except ValueError as error:
+        raise ValueError(str(error).replace(USER_MODULE + cell.sha256, path)) from None
     KNOWN[name, cell.sha256] = declaration
     return cell
 
@@ -129,7 +132,7 @@ def executed(path, content):
     module.__file__ = os.path.abspath(path)
     sys.modules[module.__name__] = module
     try:
-        exec(compile(content, module.__file__, "exec"), vars(module))
+        exec(compile(content, module.__file__, "exec", dont_inherit=True), vars(module))
     except BaseException as error:
         del sys.modules[module.__name__]
         if not isinstance(error, Exception):

@@ -224,8 +224,8 @@ class TrainConfig(make_dataclass("_WithCellOptions", _cell_fields(), bases=(_Nam
                              f"{show(self.cell_option)}; config.json has to hold them")
         for name, value in self.cell_options().items():
             if name not in declared and value != default.get(name):
-                raise ValueError(f"{name}: model {self.model!r} has no such option, only {', '.join(declared)}; got "
-                                 f"{value!r}, leave it out")
+                own = f"only {', '.join(declared)}" if declared else "nor any other"
+                raise ValueError(f"{name}: model {self.model!r} has no such option, {own}; got {value!r}, leave it out")
             if name in declared and declared[name].choices and value not in declared[name].choices:
                 raise ValueError(f"{name}: model {self.model!r} takes {', '.join(map(str, declared[name].choices))}, "
                                  f"got {value!r}; use one of them")

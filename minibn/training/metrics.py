@@ -7,12 +7,11 @@ import errno
 import json
 import math
 import os
+from contextlib import contextmanager
 from pathlib import Path
 
 from minibn.errors import show
 from minibn.training.checkpoints import RESTORE, cannot_write
-
-INTACT = "the last checkpoint is intact"
 
 
 class MetricsFile:
@@ -21,11 +20,16 @@ class MetricsFile:
     def __init__(self, path):
         self.path = Path(path)
         # Unbuffered: a record is with the operating system as soon as it is written, whatever happens to us.
-        try:
+        with self._writing():
             self._file = open(self.path, "ab", buffering=0)
-        except OSError as error:
-            raise cannot_write(self.path, error, INTACT) from error
         self.records = 0
+
+    @contextmanager
+    def _writing(self):
+        try:
+            yield
+        except OSError as error:
+            raise cannot_write(self.path, error, "the last checkpoint is intact") from error
 
     def cut_back(self, keep):
         """Keep this many records, checked by `kept_bytes`; what follows is cut off, half a line included."""
@@ -35,20 +39,15 @@ class MetricsFile:
     def write(self, kind, **values):
         """Append one record."""
         line = json.dumps({"kind": kind, **values}, allow_nan=False).encode() + b"\n"
-        try:
-            written = self._file.write(line)
-            if written != len(line):
+        with self._writing():
+            if self._file.write(line) != len(line):
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-        except OSError as error:
-            raise cannot_write(self.path, error, INTACT) from error
         self.records += 1
 
     def sync(self):
         """Force the records to the disk, so that no checkpoint can outlive the records it counts."""
-        try:
+        with self._writing():
             os.fsync(self._file.fileno())
-        except OSError as error:
-            raise cannot_write(self.path, error, INTACT) from error
 
     def __enter__(self):
         return self
