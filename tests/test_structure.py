@@ -8,8 +8,9 @@ import pytest
 import minibn
 
 PACKAGE = Path(minibn.__file__).parent
-ROOMS = ("errors", "backend", "statistics", "equations", "initializers", "cells", "kernels", "layers", "models",
-         "exchange", "gradcheck", "tracing", "optimizers", "data", "training", "teaching", "studies", "bench", "cli")
+ROOMS = ("errors", "tables", "backend", "statistics", "equations", "initializers", "cells", "kernels", "layers",
+         "models", "exchange", "gradcheck", "tracing", "optimizers", "data", "training", "teaching", "studies", "bench",
+         "cli")
 FOREIGN = {"torch", "jax", "tensorflow", "autograd"}
 FILES = sorted(PACKAGE.rglob("*.py"))
 
