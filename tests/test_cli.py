@@ -224,7 +224,8 @@ def test_demo_and_reproduce_pass_their_options_on(capsys):
         assert main(["demo"]) == 1
     with mock.patch("minibn.studies.reproduce", return_value="a figure") as reproduce:
         assert main(["reproduce", "figure2", "--runs", "a", "b"]) == 0
-        reproduce.assert_called_with(name="figure2", output="runs/figures", runs=["a", "b"], seed=1, seeds=1)
+        reproduce.assert_called_with(name="figure2", output="runs/figures", runs=["a", "b"], seed=1, seeds=1,
+                                     numbers=None)
     assert "a figure" in capsys.readouterr().out
 
 
