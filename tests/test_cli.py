@@ -98,11 +98,12 @@ def test_defaults_of_the_command_line_are_those_of_the_functions():
                 assert given[name] == parameter.default, (arguments, name)
 
 
-def test_help_loads_neither_plots_nor_progress_nor_downloads():
+@pytest.mark.parametrize("command", ["train", "reproduce"])
+def test_help_loads_neither_plots_nor_progress_nor_downloads(command):
     """Only names are looked at: a clock would make this test fail on a busy machine."""
     code = (
         "import sys\nfrom minibn.cli import main\n"
-        "try: main(['train', '--help'])\nexcept SystemExit: pass\n"
+        f"try: main(['{command}', '--help'])\nexcept SystemExit: pass\n"
         "names = {'matplotlib', 'tqdm', 'pooch', 'filelock', 'cupy', 'concurrent'}\n"
         "print(sorted(names & set(sys.modules)), file=sys.stderr)"
     )

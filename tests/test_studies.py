@@ -18,6 +18,7 @@ from unittest import mock
 import numpy as np
 import pytest
 import tiny_run
+from matplotlib.colors import to_rgb
 from tiny_run import TEXT_CONFIG, tiny_data
 
 from minibn.cells import CELLS
@@ -31,6 +32,7 @@ from minibn.studies import (
     FIGURES,
     Figure,
     demo,
+    drawing,
     figure1a,
     figure1a_lstm,
     figure1b,
@@ -379,6 +381,51 @@ def test_figure2_table_stands_beside_the_published_points(two_runs):
         "| 500 | 0.500 | 0.545 | -0.045 | 0.250 | 0.326 | -0.076 |",
         "| 1,000 | 0.625 | 0.656 | -0.031 | | 0.477 | |",
     ]
+
+
+def test_runs_are_labelled_by_the_settings_in_which_they_differ(tmp_path):
+    """Seeds alone are one median in a band; the LSTM has no gamma to speak of."""
+    given = ((0.1, 1, 0.2), (0.3, 1, 0.25), (0.1, 2, 0.4), (0.1, 3, 0.3))
+    folders = [write_run(tmp_path / f"{gamma}-{seed}", [(250, value), (500, 2 * value)], model="bnlstm", gamma=gamma,
+                         seed=seed) for gamma, seed, value in given]
+    folders.append(write_run(tmp_path / "lstm", [(500, 0.5)], model="lstm", seed=9, iterations=7))
+    found = figure2.compute(folders)
+    [ax] = panels_of(figure2, found, tmp_path).values()
+    assert labels_of(ax) == ["BN-LSTM, gamma 0.1, 3 seeds", "BN-LSTM, gamma 0.3", "LSTM"]
+    median, other, lstm = ax.lines[:3]
+    assert median.get_ydata().tolist() == [0.3, 0.6] and other.get_ydata().tolist() == [0.25, 0.5]
+    [band] = ax.collections
+    assert {(x, y) for x, y in band.get_paths()[0].vertices} == {(250, 0.2), (250, 0.4), (500, 0.4), (500, 0.8)}
+    assert len({tuple(np.ravel(to_rgb(line.get_color()))) for line in (median, other, lstm)}) == 3
+    assert plainly(figure2.table(found)) == [
+        "| iteration | BN-LSTM, gamma 0.1, 3 seeds, ours | BN-LSTM, gamma 0.3, ours | LSTM, ours |",
+        "| ---: | ---: | ---: | ---: |",
+        "| 500 | 0.600 | 0.500 | 0.500 |",
+    ]
+
+
+def test_the_same_seed_twice_is_no_two_seeds(two_runs):
+    found = figure2.compute([two_runs[0], two_runs[0]])
+    [curve] = runs.curves(found, "accuracy")
+    assert curve.label == "BN-LSTM, 2 runs" and curve.iteration.tolist() == [250, 500, 1000]
+    [curve] = runs.curves([found[0], {**found[1], "iteration": [0, 500], "accuracy": [0.25, 0.75]}], "accuracy")
+    assert curve.iteration.tolist() == [500] and curve.median.tolist() == [0.625]     # what all of them have
+    with pytest.raises(ValueError, match="one, one differ in the seed alone, but were never validated at the same"):
+        runs.curves([found[0], {**found[1], "iteration": [1], "accuracy": [0.5]}], "accuracy")
+
+
+def test_a_cell_of_a_user_has_a_colour_and_its_name(two_runs, tmp_path):
+    ours, theirs = figure2.compute(two_runs)
+    [ax] = panels_of(figure2, [ours, {**theirs, "model": "gru"}, {**theirs, "model": "mgu"}], tmp_path).values()
+    assert labels_of(ax) == ["BN-LSTM", "gru", "mgu", "BN-LSTM, published"]
+    assert len({line.get_color() for line in ax.lines[:3]}) == 3 and set(drawing.COLORS) == set(CELLS)
+
+
+def test_labels_do_not_overlap_and_stay_near_their_curves():
+    places = drawing.apart([0.5, 0.9, 0.52, 0.0, 0.51], [0.1] * 5)
+    assert places == pytest.approx([0.41, 0.9, 0.61, 0.0, 0.51])
+    places = drawing.apart(np.zeros(4), [0.1, 0.2, 0.1, 0.1], lowest=0)
+    assert places == pytest.approx([0.05, 0.2, 0.35, 0.45])
 
 
 @pytest.mark.parametrize("options", [{"preset": "quick"}, {"index_map": "permutation"}, {"side": 14}])
