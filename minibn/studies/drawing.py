@@ -68,11 +68,13 @@ def label_ends(ax, lines, at=-1, x=1.03):
     x : float
         Where the labels begin, in widths of the panel from its left side; one at the left of it ends there.
     """
+    if not lines:
+        return
     points = [line.get_xydata()[at] for line in lines]
     texts = [_wrapped(line.get_label()) for line in lines]
     line_height = 1.2 * LABEL["fontsize"] * ax.figure.dpi / 72 / ax.get_window_extent().height
     heights = [line_height * len(text.splitlines()) for text in texts]
-    wanted = ax.transAxes.inverted().transform(ax.transData.transform(points))[:, 1] if lines else []
+    wanted = ax.transAxes.inverted().transform(ax.transData.transform(points))[:, 1]
     for line, point, text, y in zip(lines, points, texts, apart(wanted, heights), strict=True):
         lead = {"arrowstyle": "-", "color": line.get_color(), "linewidth": 0.6, "shrinkA": 0, "shrinkB": 1,
                 "relpos": (x < 0.5, 0.5)}

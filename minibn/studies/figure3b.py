@@ -126,25 +126,22 @@ def order(runs):
 
 def _evaluate(folder, config, lengths, display):
     """The numbers of one run."""
+    def measured(found, name, where):
+        [(what, score)] = found.items()
+        display.say(f"{folder.name}: {name}, {where}: {score.bits:.4f} bits per character")
+        display.advance()
+        return what, score.bits
+
     bits, whole = {}, {}
     for mode, name in _modes(config).items():
         bits[name] = []
         for length in lengths:
-            [(what, score)] = evaluate_run(folder, mode, batch_size=BATCH, lengths=[length]).items()
-            _tell(display, folder, name, f"length {length}", score)
-            bits[name].append(score.bits)
-        if mode == "batch":
-            continue
-        [(what, score)] = evaluate_whole_text(folder, mode).items()
-        _tell(display, folder, name, "one sequence", score)
-        whole[name] = score.bits
+            score = evaluate_run(folder, mode, batch_size=BATCH, lengths=[length])
+            bits[name].append(measured(score, name, f"length {length}")[1])
+        if mode != "batch":
+            what, whole[name] = measured(evaluate_whole_text(folder, mode), name, "one sequence")
     return {"test_name": what.removesuffix(", one sequence"), "lengths": list(lengths), "bits_per_character": bits,
             "whole_text": whole}
-
-
-def _tell(display, folder, name, where, score):
-    display.say(f"{folder.name}: {name}, {where}: {score.bits:.4f} bits per character")
-    display.advance()
 
 
 def _modes(config):

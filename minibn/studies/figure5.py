@@ -6,7 +6,6 @@ step's to serve all later ones.
 """
 
 from functools import partial
-from pathlib import Path
 
 import numpy as np
 
@@ -60,10 +59,9 @@ def compute(runs, units=UNITS, seed=SEED):
     ValueError
         Not one run; a run on something else, or of another model.
     """
-    folders = [Path(folder) for folder in runs]
-    if len(folders) != 1:
-        raise ValueError(f"runs: expected one run for figure5, got {len(folders)}; draw them one by one")
-    [folder] = folders
+    if len(runs) != 1:
+        raise ValueError(f"runs: expected one run for figure5, got {len(runs)}; draw them one by one")
+    [folder] = runs
     config, made_with = read_config_of(folder, *KIND)
     if units < 1:
         raise ValueError(f"units: expected at least 1, got {units}")
@@ -72,12 +70,8 @@ def compute(runs, units=UNITS, seed=SEED):
         raise ValueError("runs: expected a model that normalizes its recurrent term and its cell, as bnlstm does, for "
                          f"figure5, got {folder}, one of {config.model}; name another run")
     every = by_panel(statistics)
-    rng = np.random.default_rng(seed)
-    chosen = {}
-    for panel, values in every.items():       # a term's mean and variance are of the same units
-        term = panel.split("_")[0]
-        if term not in chosen:
-            chosen[term] = np.sort(rng.permutation(len(values))[:units])
+    rng = np.random.default_rng(seed)         # a term's mean and variance are of the same units
+    chosen = {term: np.sort(rng.permutation(len(every[f"{term}_mean"]))[:units]) for term in ("recurrent", "cell")}
     numbers = {**described(folder, config, made_with), "units": chosen,
                "steps_to_converge": median_convergence(every)}
     T = published()["recurrent_mean"].shape[1]

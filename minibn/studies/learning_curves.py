@@ -21,14 +21,11 @@ def plot(runs, ax, measure, published, published_as="published"):
     Parameters
     ----------
     runs : list of dict
-        As from `minibn.studies.runs.read_curves`.
+        As from `minibn.studies.runs.read_curves`, the values under the key `measure`.
     ax : matplotlib Axes
     measure : str
-        The key of the values.
     published : dict
-        Model -> (iteration, value); empty if there is nothing to compare with.
-    published_as : str
-        What the published curves are called.
+        Model -> (iteration, value); empty if there is nothing to compare with. They are called `published_as`.
 
     Returns
     -------

@@ -39,11 +39,8 @@ def read_curves(run_folders, kind, what, measure):
     Parameters
     ----------
     run_folders : iterable of path-like
-        Folders with ``config.json`` and ``metrics.jsonl``.
-    kind : type
-        The class that the runs' settings must have.
-    what : str
-        What these runs are on, for the error message.
+    kind, what
+        The class that the runs' settings must have, and what such runs are on.
     measure : str
         What to read from the validation records.
 
@@ -57,19 +54,18 @@ def read_curves(run_folders, kind, what, measure):
     ValueError
         A run on something else, or without a validation record yet.
     """
-    return [_read_curve(Path(folder), kind, what, measure) for folder in run_folders]
-
-
-def _read_curve(folder, kind, what, measure):
-    config, made_with = read_config_of(folder, kind, what)
-    path = folder / METRICS
-    points = [record for record in read_metrics(path) if record["kind"] == "valid"]
-    if not points:
-        raise ValueError(f"{folder}: no validation record yet; train longer than validate_every iterations")
-    with reading(path, "a validation record is damaged"):
-        return {**described(folder, config, made_with),
-                "iteration": np.array([point["iteration"] for point in points]),
-                measure: np.array([point[measure] for point in points], dtype=float)}
+    runs = []
+    for folder in run_folders:
+        config, made_with = read_config_of(folder, kind, what)
+        path = Path(folder) / METRICS
+        points = [record for record in read_metrics(path) if record["kind"] == "valid"]
+        if not points:
+            raise ValueError(f"{folder}: no validation record yet; train longer than validate_every iterations")
+        with reading(path, "a validation record is damaged"):
+            runs.append({**described(folder, config, made_with),
+                         "iteration": np.array([point["iteration"] for point in points]),
+                         measure: np.array([point[measure] for point in points], dtype=float)})
+    return runs
 
 
 def grouped(runs, title_of_run):
