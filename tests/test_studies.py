@@ -418,7 +418,9 @@ def test_a_cell_of_a_user_has_a_colour_and_its_name(two_runs, tmp_path):
     ours, theirs = figure2.compute(two_runs)
     [ax] = panels_of(figure2, [ours, {**theirs, "model": "gru"}, {**theirs, "model": "mgu"}], tmp_path).values()
     assert labels_of(ax) == ["BN-LSTM", "gru", "mgu", "BN-LSTM, published"]
-    assert len({line.get_color() for line in ax.lines[:3]}) == 3 and set(drawing.COLORS) == set(CELLS)
+    assert len({line.get_color() for line in ax.lines[:3]}) == 3
+    colors = drawing.colors_of([*CELLS, "gru"])
+    assert len({colors[name] for name in (*CELLS, "gru")}) == len(CELLS) + 1
 
 
 def test_labels_do_not_overlap_and_stay_near_their_curves():
@@ -1052,7 +1054,7 @@ def test_demo_leaves_everything_it_promises(demo_folder):
     assert f"gradient checks of {len(CELLS)} cells" in text and f"hand for {len(CELLS)} kinds\nof cell" in text
     # What is long is folded: the checks and the settings.
     folded = re.findall(r"<details><summary>(.*?)</summary>", text)
-    assert "The checks: all 8 checks passed" in folded and "All settings of the BN-LSTM" in folded
+    assert re.search(r"The checks: all \d+ checks passed", " ".join(folded)) and "All settings of the BN-LSTM" in folded
 
 
 @pytest.mark.parametrize("normalized, words", [
