@@ -98,11 +98,12 @@ def test_defaults_of_the_command_line_are_those_of_the_functions():
                 assert given[name] == parameter.default, (arguments, name)
 
 
-def test_help_loads_neither_plots_nor_progress_nor_downloads():
+@pytest.mark.parametrize("command", ["train", "reproduce"])
+def test_help_loads_neither_plots_nor_progress_nor_downloads(command):
     """Only names are looked at: a clock would make this test fail on a busy machine."""
     code = (
         "import sys\nfrom minibn.cli import main\n"
-        "try: main(['train', '--help'])\nexcept SystemExit: pass\n"
+        f"try: main(['{command}', '--help'])\nexcept SystemExit: pass\n"
         "names = {'matplotlib', 'tqdm', 'pooch', 'filelock', 'cupy', 'concurrent'}\n"
         "print(sorted(names & set(sys.modules)), file=sys.stderr)"
     )
@@ -224,7 +225,8 @@ def test_demo_and_reproduce_pass_their_options_on(capsys):
         assert main(["demo"]) == 1
     with mock.patch("minibn.studies.reproduce", return_value="a figure") as reproduce:
         assert main(["reproduce", "figure2", "--runs", "a", "b"]) == 0
-        reproduce.assert_called_with(name="figure2", output="runs/figures", runs=["a", "b"], seed=1, seeds=1)
+        reproduce.assert_called_with(name="figure2", output="runs/figures", runs=["a", "b"], seed=1, seeds=1,
+                                     numbers=None)
     assert "a figure" in capsys.readouterr().out
 
 

@@ -8,20 +8,29 @@ from minibn.cli.parser import add_command, add_progress, path
 
 __all__ = ["COMMANDS"]
 
-FIGURES = ("figure1a", "figure1a_lstm", "figure1b", "figure2", "figure3a", "figure3b", "figure5")
-
 
 def add_reproduce(commands):
+    from minibn.studies.figures import FIGURES
+
+    def takers(option):
+        names = {}
+        for name, figure in FIGURES.items():
+            if option in figure.takes:
+                names.setdefault(figure.takes[option], []).append(name)
+        return "; ".join(f"{', '.join(those)}: {what}" for what, those in names.items())
+
     parser = add_command(commands, "reproduce", _reproduce, "compute and draw a figure of the paper")
-    parser.add_argument("name", choices=FIGURES, help="which")
+    what = "; ".join(f"{name}: {figure.help}" for name, figure in FIGURES.items())
+    parser.add_argument("name", choices=tuple(FIGURES), help=what)
     parser.add_argument(
         "--output", metavar="FOLDER", type=path, default="runs/figures", help="where the picture and its numbers go"
     )
-    runs = "figure2 (images), figure3a, figure3b (text), figure5 (one bnlstm on text): the training runs to draw"
+    runs = f"training runs to draw: {takers('runs')}"
     parser.add_argument("--runs", metavar="FOLDER", type=path, nargs="+", default=(), help=runs)
-    seed = "figure1a, figure1b: seed of what is drawn at random; figure5: of the choice of units"
-    parser.add_argument("--seed", type=int, metavar="INT", default=1, help=seed)
-    parser.add_argument("--seeds", type=int, metavar="INT", default=1, help="figure1a: how many, from --seed on")
+    parser.add_argument("--seed", type=int, metavar="INT", default=1, help=f"seed; {takers('seed')}")
+    parser.add_argument("--seeds", type=int, metavar="INT", default=1, help=takers("seeds"))
+    numbers = "draw the JSON file of an earlier figure of this name again, computing nothing"
+    parser.add_argument("--numbers", metavar="FILE", type=path, default=None, help=numbers)
 
 
 def _reproduce(**options):

@@ -3,14 +3,17 @@
     numbers = figure1b.compute()
     figure1b.plot(numbers, ax)
     published_curve("figure_2_pmnist", "BN-LSTM")       # (x, y)
-    print(reproduce("figure1a", "runs/figures"))        # PNG and JSON files
+    print(reproduce("figure1a", "runs/figures"))        # picture, table and numbers
+
+Every figure is one file, which declares itself in an object `FIGURE`.
 """
 
-from minibn.studies import figure1a, figure1a_seeds, figure1b, figure2, figure3a, figure3b, figure5
+from minibn.studies import figure1a, figure1a_lstm, figure1b, figure2, figure3a, figure3b, figure5
+from minibn.studies.figure import Figure
 from minibn.studies.figures import FIGURES, reproduce
 from minibn.studies.reference import published_curve, published_curves, published_table
 
 __all__ = [
-    "FIGURES", "figure1a", "figure1a_seeds", "figure1b", "figure2", "figure3a", "figure3b", "figure5",
+    "FIGURES", "Figure", "figure1a", "figure1a_lstm", "figure1b", "figure2", "figure3a", "figure3b", "figure5",
     "published_curve", "published_curves", "published_table", "reproduce",
 ]  # fmt: skip

@@ -1,10 +1,13 @@
 """Figure 1(b): how the gradient through a tanh dies as its input's standard deviation grows."""
 
+from functools import partial
 from statistics import NormalDist
 
 import numpy as np
 
+from minibn.studies.figure import Figure
 from minibn.studies.reference import published_curves
+from minibn.tables import markdown_table
 
 SAMPLES = 1000     # per standard deviation, as in the paper
 SIGMAS = 1000      # standard deviations, evenly spaced over [0, 1]
@@ -58,11 +61,11 @@ def exact_quantile(sigma, q):
 def table(numbers):
     """The mean derivative at three standard deviations: sampled, exact and published."""
     x, y = published_curves("figure_1b")["mean"]
-    lines = ["mean of tanh'(x), x ~ N(0, sigma^2)", f"{'sigma':>7} {'sampled':>8} {'exact':>8} {'published':>10}"]
+    rows = [["sigma", "sampled", "exact", "published"]]
     for sigma in (0.1, 0.5, 1.0):
         ours = np.interp(sigma, numbers["sigma"], numbers["mean"])
-        lines.append(f"{sigma:7.1f} {ours:8.4f} {exact_mean(sigma):8.4f} {np.interp(sigma, x, y):10.4f}")
-    return "\n".join(lines)
+        rows.append([sigma, *(f"{value:.4f}" for value in (ours, exact_mean(sigma), np.interp(sigma, x, y)))])
+    return f"Mean of tanh'(x), x ~ N(0, sigma^2):\n\n{markdown_table(rows, 'r')}"
 
 
 def plot(numbers, ax):
@@ -86,3 +89,9 @@ def plot(numbers, ax):
     ax.set(xlim=(0, 1), ylim=(0, 1.12), xlabel="standard deviation of the input",
            ylabel="derivative of tanh", title="Figure 1(b): tanh saturates early")
     ax.legend(loc="lower left")
+
+
+FIGURE = Figure(
+    name="figure1b", help="the derivative of tanh as its input grows", takes={"seed": "of the samples"},
+    compute=compute, table=table, panels=lambda numbers: [partial(plot, numbers)],
+)  # fmt: skip

@@ -3,54 +3,38 @@
 import numpy as np
 
 from minibn.studies import learning_curves
+from minibn.studies.drawing import label_ends, title_of
+from minibn.studies.figure import figure_of_runs
 from minibn.studies.reference import published_curves
-from minibn.studies.text_runs import KIND, PUBLISHED, describe, is_published_text
+from minibn.studies.runs import curves, grouped, read_curves
+from minibn.studies.text_runs import KIND, PUBLISHED, corpus_of, is_published_text, ours_and_published
 
-__all__ = ["compute", "panels", "plot", "table"]
+__all__ = ["FIGURE", "compute", "panels", "plot", "table"]
 
-MEASURE = "bits_per_character"
+MEASURE = "bits_per_character"      # with batch statistics, as in the paper's figure
 EPOCH = 791     # iterations: 50,594 segments of 100 characters in batches of 64
 TABLE_EPOCHS = (1, 2, 5, 10, 15)
 MOST_ROWS = 12  # of the table of another text, whose epochs are not these
 
 
-def compute(run_folders):
-    """The validation curves of finished or unfinished runs on text.
-
-    Parameters
-    ----------
-    run_folders : iterable of path-like
-        Folders with ``config.json`` and ``metrics.jsonl``.
-
-    Returns
-    -------
-    list of dict
-        One per run, in the given order: "run" (the folder's name), "task", "model", "data", "hidden", "length",
-        "seed", "corpus", "settings", "made_with" (command, commit, machine, date), and "iteration" and
-        "bits_per_character", ndarrays of one length; with batch statistics, as in the paper's figure.
-
-    Raises
-    ------
-    ValueError
-        A run is not on text, or has no validation record yet.
-    """
-    return learning_curves.read_runs(run_folders, *KIND, describe, MEASURE)
+def compute(runs):
+    """The validation curves of finished or unfinished runs on text: see `minibn.studies.runs.read_curves`."""
+    return read_curves(runs, *KIND, MEASURE)
 
 
 def panels(numbers):
     """The runs grouped by their text and their size: title -> runs."""
-    return learning_curves.grouped(numbers, lambda run: f"{run['corpus']}, {run['hidden']:,} units")
+    return grouped(numbers, lambda run: f"{corpus_of(run)}, {run['settings']['hidden']:,} units")
 
 
 def plot(runs, ax, title=""):
     """Draw the runs of one panel, over the published curves where they are of the same text."""
-    published = _published(runs)
-    learning_curves.plot(runs, ax, MEASURE, published, PUBLISHED)
+    lines = learning_curves.plot(runs, ax, MEASURE, _published(runs), PUBLISHED)
     # An untrained model's bits, log2 of the vocabulary, would leave no room for the rest: the line comes from above.
-    bits = np.concatenate([line.get_ydata(orig=False)[line.get_xdata(orig=False) > 0] for line in ax.lines])
+    bits = np.concatenate([line.get_ydata(orig=False)[line.get_xdata(orig=False) > 0] for line in lines])
     margin = 0.05 * np.ptp(bits) or 0.1
     ax.set(ylim=(bits.min() - margin, bits.max() + margin), title=title, ylabel="validation, bits per character")
-    ax.legend(loc="best")
+    label_ends(ax, lines)
 
 
 def table(runs):
@@ -61,11 +45,10 @@ def table(runs):
     """
     published = _published(runs)
     iterations = [EPOCH * epoch for epoch in TABLE_EPOCHS] if published else _some(learning_curves.validated(runs))
-    text = learning_curves.table(runs, iterations, MEASURE, published, PUBLISHED)
-    lowest = [_lowest(learning_curves.label(run, "ours"), run["iteration"], run[MEASURE]) for run in runs]
-    lowest += [_lowest(f"{learning_curves.MODEL_NAMES[model]}, {PUBLISHED}", *curve)
-               for model, curve in published.items()]
-    return f"{text}\n\nLowest: {'; '.join(lowest)}."
+    text = learning_curves.table(runs, iterations, MEASURE, published)
+    lowest = [_lowest(f"{curve.label}, ours", curve.iteration, curve.median) for curve in curves(runs, MEASURE)]
+    lowest += [_lowest(f"{title_of(model)}, published", *curve) for model, curve in published.items()]
+    return "\n\n".join([text, f"Lowest: {'; '.join(lowest)}.", ours_and_published(runs, published)])
 
 
 def _published(runs):
@@ -84,3 +67,9 @@ def _some(iterations):
 def _lowest(name, iterations, bits):
     best = int(np.argmin(bits))
     return f"{name}: {bits[best]:.3f} at iteration {int(iterations[best]):,}"
+
+
+FIGURE = figure_of_runs(
+    name="figure3a", help="bits per character while training on text", takes={"runs": "runs on text"},
+    compute=compute, panels=panels, plot=plot, table=table, size=(8.0, 3.8),
+)  # fmt: skip

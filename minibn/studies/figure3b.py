@@ -7,14 +7,16 @@ with the population's averaged over time. Table 2 is the same for the whole test
 
 from pathlib import Path
 
-from minibn.studies.learning_curves import COLORS, MODEL_NAMES, PUBLISHED_STYLE, grouped, read_config_of
-from minibn.studies.output import markdown_table
+from minibn.studies.drawing import PUBLISHED_STYLE, colors_of, label_ends, title_of
+from minibn.studies.figure import figure_of_runs
 from minibn.studies.reference import published_curves, published_table
-from minibn.studies.text_runs import KIND, PUBLISHED, PUBLISHED_SETTINGS, describe, is_published_text
+from minibn.studies.runs import described, grouped, read_config_of
+from minibn.studies.text_runs import KIND, PUBLISHED, is_published_text, ours_and_published
+from minibn.tables import markdown_table
 from minibn.training import evaluate_run, evaluate_whole_text
 from minibn.training.display import Display
 
-__all__ = ["LENGTHS", "compute", "order", "panels", "plot", "table"]
+__all__ = ["FIGURE", "LENGTHS", "compute", "order", "panels", "plot", "table"]
 
 LENGTHS = tuple(range(100, 1001, 100))
 BATCH = 100     # segments: for batch statistics it matters, and the authors took these
@@ -31,13 +33,13 @@ LOOKS = {   # of the curves of a model with batch normalization; None is the mod
 PAPERS_ORDER = ("BN-LSTM, population statistics", "BN-LSTM, batch statistics", "LSTM")     # the best first
 
 
-def compute(run_folders, lengths=LENGTHS, progress="auto"):
+def compute(runs, lengths=LENGTHS, progress="auto"):
     """Evaluate the best model of each run on the test text, cut into segments of each length, and as one sequence.
 
     Parameters
     ----------
-    run_folders : iterable of path-like
-        Of runs on text, with ``best.npz``.
+    runs : iterable of path-like
+        Folders of runs on text, with ``best.npz``.
     lengths : sequence of int
         Characters in a segment.
     progress : {"auto", "bar", "lines", "none"}
@@ -46,72 +48,69 @@ def compute(run_folders, lengths=LENGTHS, progress="auto"):
     Returns
     -------
     list of dict
-        One per run, in the given order: "run" (the folder's name), "task", "model", "data", "hidden", "length",
-        "seed", "corpus", "settings", "made_with", "test_name" (what the numbers were measured on), "lengths";
-        "bits_per_character", a dict of series name -> list, one number for each of `lengths`; and "whole_text", a
-        dict of series name -> number. There is none with batch statistics in the latter: a text alone is no batch.
+        One per run, in the given order: what `minibn.studies.runs.described` gives, "test_name" (what the numbers were
+        measured on), "lengths"; "bits_per_character", a dict of series name -> list, one number for each of
+        `lengths`; and "whole_text", a dict of series name -> number. There is none with batch statistics in the
+        latter: a text alone is no batch.
 
     Raises
     ------
     ValueError
         A run is not on text; a length longer than the test text.
     """
-    runs = [(Path(folder), *read_config_of(folder, *KIND)) for folder in run_folders]
+    runs = [(Path(folder), *read_config_of(folder, *KIND)) for folder in runs]
     # Each mode at each length and on the whole text, where there are no batch statistics.
     evaluations = sum(len(_modes(config)) * (len(lengths) + 1) - config.normalized for _, config, _ in runs)
     display = Display(progress, 0, evaluations, "figure 3(b)")
     try:
-        return [{"run": folder.name, **describe(config), "made_with": made_with,
-                 **_evaluate(folder, config, lengths, display)} for folder, config, made_with in runs]
+        return [{**described(folder, config, made_with), **_evaluate(folder, config, lengths, display)}
+                for folder, config, made_with in runs]
     finally:
         display.close()
 
 
 def panels(numbers):
     """The runs grouped by their test text and their size: title -> runs."""
-    return grouped(numbers, lambda run: f"{run['test_name']}, {run['hidden']:,} units")
+    return grouped(numbers, lambda run: f"{run['test_name']}, {run['settings']['hidden']:,} units")
 
 
 def plot(runs, ax, title=""):
     """Draw the runs of one panel (solid), over the published curves (dashed) where they are of the same text."""
-    published = _published(runs)
-    series = []
+    published, lines = _published(runs), []
+    colors = colors_of(run["model"] for run in runs)
     for run in runs:
         for (name, bits), mode in zip(run["bits_per_character"].items(), MODES, strict=False):
             color, marker = LOOKS[mode]
-            color = color or COLORS[run["model"]]
-            series += ax.plot(run["lengths"], bits, color=color, linewidth=1.8, marker=marker, markersize=4, label=name)
+            color = color or colors[run["model"]]
+            lines += ax.plot(run["lengths"], bits, color=color, linewidth=1.8, marker=marker, markersize=4, label=name)
             if name in published:
-                ax.plot(*published[name], color=color, **PUBLISHED_STYLE)
-    styles = [("-", f"ours, {_settings(runs)}"), *([(PUBLISHED_STYLE["linestyle"], PUBLISHED)] if published else [])]
-    series += [ax.plot([], [], color="#444444", linestyle=style, label=label)[0] for style, label in styles]
+                lines += ax.plot(*published[name], color=color, **PUBLISHED_STYLE, label=f"{name}, {PUBLISHED}")
     ax.set(title=title, xlabel="length of the segments, characters", ylabel="test, bits per character")
-    # Below the picture: in it there is room between ours and the published curves for some runs only.
-    ax.legend(handles=series, loc="upper center", bbox_to_anchor=(0.5, -0.13), ncols=2)
+    ax.set(xlim=ax.get_xlim(), ylim=ax.get_ylim())      # they stay
+    label_ends(ax, lines)
 
 
 def table(runs):
     """One panel as a Markdown table: our bits per character beside the published ones; and what their order is."""
     published, whole = _published(runs), _published_whole(runs)
     lengths = sorted({length for run in runs for length in run["lengths"]})
-    header, columns = ["segment length"], [[*(f"{length:,}" for length in lengths), "whole text, one sequence"]]
+    columns = [["segment length", *(f"{length:,}" for length in lengths), "whole text, one sequence"]]
     for run in runs:
         for name, bits in run["bits_per_character"].items():
             ours = dict(zip(run["lengths"], bits, strict=True))
-            header.append(f"{name}, ours")
-            columns.append(_column(ours, lengths, run["whole_text"].get(name)))
+            columns.append([f"{name}, ours", *_column(ours, lengths, run["whole_text"].get(name))])
             if name in published:
-                header.append("published")
-                columns.append(_column(dict(zip(*published[name], strict=True)), lengths, whole.get(name), ".2f"))
-    settings = f"Ours: {_settings(runs)}." + (f" Published: {PUBLISHED_SETTINGS}." if published else "")
-    return "\n\n".join([markdown_table(header, columns), settings, order(runs)])
+                theirs = dict(zip(*published[name], strict=True))
+                columns.append(["published", *_column(theirs, lengths, whole.get(name), ".2f")])
+    numbers = markdown_table(zip(*columns, strict=True), "r")
+    return "\n\n".join([numbers, ours_and_published(runs, published), order(runs)])
 
 
 def order(runs):
     """Whether the runs of a panel are in the order that the paper found, length by length, in words."""
     papers = f"The paper's order ({' < '.join(map(_short, PAPERS_ORDER))})"
     curves = {name: bits for run in runs for name, bits in run["bits_per_character"].items()}
-    if sorted(run["model"] for run in runs) != ["bnlstm", "lstm"] or runs[0]["lengths"] != runs[1]["lengths"]:
+    if len(runs) != 2 or set(PAPERS_ORDER) - set(curves) or runs[0]["lengths"] != runs[1]["lengths"]:
         return f"{papers} can be looked for in one run of each model, at the same lengths."
     yes, no = [], []
     for length, *bits in zip(runs[0]["lengths"], *(curves[name] for name in PAPERS_ORDER), strict=True):
@@ -127,30 +126,27 @@ def order(runs):
 
 def _evaluate(folder, config, lengths, display):
     """The numbers of one run."""
+    def measured(found, name, where):
+        [(what, score)] = found.items()
+        display.say(f"{folder.name}: {name}, {where}: {score.bits:.4f} bits per character")
+        display.advance()
+        return what, score.bits
+
     bits, whole = {}, {}
     for mode, name in _modes(config).items():
         bits[name] = []
         for length in lengths:
-            [(what, score)] = evaluate_run(folder, mode, batch_size=BATCH, lengths=[length]).items()
-            _tell(display, folder, name, f"length {length}", score)
-            bits[name].append(score.bits)
-        if mode == "batch":
-            continue
-        [(what, score)] = evaluate_whole_text(folder, mode).items()
-        _tell(display, folder, name, "one sequence", score)
-        whole[name] = score.bits
+            score = evaluate_run(folder, mode, batch_size=BATCH, lengths=[length])
+            bits[name].append(measured(score, name, f"length {length}")[1])
+        if mode != "batch":
+            what, whole[name] = measured(evaluate_whole_text(folder, mode), name, "one sequence")
     return {"test_name": what.removesuffix(", one sequence"), "lengths": list(lengths), "bits_per_character": bits,
             "whole_text": whole}
 
 
-def _tell(display, folder, name, where, score):
-    display.say(f"{folder.name}: {name}, {where}: {score.bits:.4f} bits per character")
-    display.advance()
-
-
 def _modes(config):
     """The ways to normalize a model: mode -> the name of the curve, those of the published curves among them."""
-    model = MODEL_NAMES[config.model]
+    model = title_of(config.model)
     if not config.normalized:
         return {"population": model}          # it has none, and its result is the same in every mode
     return {mode: f"{model}, {name}" for mode, name in MODES.items()}
@@ -169,19 +165,17 @@ def _published_whole(runs):
     return {"LSTM": values["LSTM"], "BN-LSTM, population statistics": values["BN-LSTM"]}
 
 
-def _settings(runs):
-    """The settings of our runs in a few words."""
-    each = {run["settings"] for run in runs}
-    if len(each) == 1:
-        return each.pop()
-    return "; ".join(f"{MODEL_NAMES[run['model']]}: {run['settings']}" for run in runs)
-
-
 def _short(name):
     return name.removeprefix("BN-LSTM, ")
 
 
 def _column(bits, lengths, whole, digits=".3f"):
     """The cells of one series: its bits at each of the lengths, and of the whole text."""
-    cells = [f"{bits[length]:.3f}" if length in bits else "" for length in lengths]
-    return [*cells, "" if whole is None else f"{whole:{digits}}"]
+    cells = [f"{bits[length]:.3f}" if length in bits else None for length in lengths]
+    return [*cells, None if whole is None else f"{whole:{digits}}"]
+
+
+FIGURE = figure_of_runs(
+    name="figure3b", help="bits per character of texts longer than in training", takes={"runs": "runs on text"},
+    compute=compute, panels=panels, plot=plot, table=table,
+)  # fmt: skip

@@ -5,23 +5,24 @@ h0 and c0, are others. How fast they become stationary says how long a training 
 step's to serve all later ones.
 """
 
-from pathlib import Path
+from functools import partial
 
 import numpy as np
 
 from minibn.backend import to_host
-from minibn.studies.learning_curves import read_config_of
-from minibn.studies.output import markdown_table
+from minibn.studies.figure import Figure
 from minibn.studies.reference import published_curves
-from minibn.studies.text_runs import KIND, describe, is_published_text
+from minibn.studies.runs import described, read_config_of
+from minibn.studies.text_runs import KIND, corpus_of, is_published_text, units_and_others
+from minibn.tables import markdown_table
 from minibn.training.evaluation import open_run
 
-__all__ = ["PANELS", "compute", "convergence", "plot", "published", "table"]
+__all__ = ["FIGURE", "PANELS", "compute", "convergence", "plot", "published", "table"]
 
 UNITS = 30
 SEED = 1
 TOLERANCE = 0.05
-SIZE = (5.6, 3.8)       # inches of a panel
+COLOR = "#0077bb"
 PANELS = {
     "recurrent_mean": "Mean of the recurrent term",
     "cell_mean": "Mean of the cell",
@@ -31,14 +32,14 @@ PANELS = {
 PUBLISHED_EPS = 1e-5    # in the published variance of the recurrent term, which is this where all states are the same
 
 
-def compute(run_folders, units=UNITS, seed=SEED):
+def compute(runs, units=UNITS, seed=SEED):
     """The population statistics of the recurrent term W_h h_{t-1} and of the cell c_t of one run, at every step.
 
     Parameters
     ----------
-    run_folders : sequence of one path-like
-        Of a run on text whose model is a BN-LSTM. If it ended before its statistics were estimated, they are
-        estimated now and saved with the model.
+    runs : sequence of one path-like
+        Folder of a run on text whose model normalizes its recurrent term and its cell, as a BN-LSTM does. If it ended
+        before its statistics were estimated, they are estimated now and saved with the model.
     units : int
         How many of each term to keep; drawn without replacement, all if there are fewer. The recurrent term has four
         for each hidden unit.
@@ -48,34 +49,30 @@ def compute(run_folders, units=UNITS, seed=SEED):
     Returns
     -------
     dict
-        "run" (the folder's name), "task", "model", "data", "hidden", "length", "seed", "corpus", "settings",
-        "made_with"; for each name in `PANELS` the statistics of the chosen units, ndarray (units, T), variances
-        without epsilon; "units", which these are of each term; and "steps_to_converge", by panel name the median
-        over all units of `convergence`; of a run longer than the published also "steps_to_converge_cut", the same
-        of its first steps, as many as are published.
+        What `minibn.studies.runs.described` gives; for each name in `PANELS` the statistics of the chosen units,
+        ndarray (units, T), variances without epsilon; "units", which these are of each term; and
+        "steps_to_converge", by panel name the median over all units of `convergence`; of a run longer than the
+        published also "steps_to_converge_cut", the same of its first steps, as many as are published.
 
     Raises
     ------
     ValueError
         Not one run; a run on something else, or of another model.
     """
-    folders = [Path(folder) for folder in run_folders]
-    if len(folders) != 1:
-        raise ValueError(f"runs: expected one run for figure5, got {len(folders)}; draw them one by one")
-    [folder] = folders
+    if len(runs) != 1:
+        raise ValueError(f"runs: expected one run for figure5, got {len(runs)}; draw them one by one")
+    [folder] = runs
     config, made_with = read_config_of(folder, *KIND)
-    if config.model != "bnlstm":
-        raise ValueError(f"runs: expected a run of bnlstm for figure5, got {folder}, one of {config.model}")
     if units < 1:
         raise ValueError(f"units: expected at least 1, got {units}")
-    every = by_panel(open_run(folder, "cpu").statistics)
-    rng = np.random.default_rng(seed)
-    chosen = {}
-    for panel, values in every.items():       # a term's mean and variance are of the same units
-        term = panel.split("_")[0]
-        if term not in chosen:
-            chosen[term] = np.sort(rng.permutation(len(values))[:units])
-    numbers = {"run": folder.name, **describe(config), "made_with": made_with, "units": chosen,
+    statistics = open_run(folder, "cpu").statistics if config.normalized else {}
+    if not {"h", "c"} <= set(statistics):
+        raise ValueError("runs: expected a model that normalizes its recurrent term and its cell, as bnlstm does, for "
+                         f"figure5, got {folder}, one of {config.model}; name another run")
+    every = by_panel(statistics)
+    rng = np.random.default_rng(seed)         # a term's mean and variance are of the same units
+    chosen = {term: np.sort(rng.permutation(len(every[f"{term}_mean"]))[:units]) for term in ("recurrent", "cell")}
+    numbers = {**described(folder, config, made_with), "units": chosen,
                "steps_to_converge": median_convergence(every)}
     T = published()["recurrent_mean"].shape[1]
     if every["recurrent_mean"].shape[1] > T:
@@ -139,15 +136,15 @@ def median_convergence(every):
 def plot(numbers, ax, panel):
     """Draw one of `PANELS`: our units, over the published ones (thin, grey) if they are of the same text."""
     for values in numbers[panel]:
-        ours, = ax.plot(values, color="#0077bb", linewidth=0.9, alpha=0.7)
-    ours.set_label(f"ours, {numbers['settings']}")
+        ours, = ax.plot(values, color=COLOR, linewidth=0.9, alpha=0.7)
+    ours.set_label(f"ours, {units_and_others(numbers)}")
     if is_published_text(numbers):
         for values in published()[panel]:
             theirs, = ax.plot(values, color="#999999", linewidth=0.7, zorder=1.5)
         theirs.set_label("published, other units")
     step = numbers["steps_to_converge"][panel]
     ax.axvline(step, color="#222222", linewidth=1.2, linestyle=":", label=f"ours, converged: step {step:g}")
-    ax.set(xlim=(0, np.shape(numbers[panel])[1] - 1), title=f"{PANELS[panel]}, {numbers['corpus']}",
+    ax.set(xlim=(0, np.shape(numbers[panel])[1] - 1), title=f"{PANELS[panel]}, {corpus_of(numbers)}",
            xlabel="time step t")
     # A frame, since the lines fill the whole panel.
     ax.legend(loc="best", frameon=True, framealpha=0.9, edgecolor="none")
@@ -165,6 +162,15 @@ def table(numbers):
         columns["published"] = median_convergence(published())
         texts.append(f"The published lines are of 30 units and of segments of 50 characters; their variance of the "
                      f"recurrent term includes epsilon, {PUBLISHED_EPS:g}, ours does not.")
-    rows = [list(PANELS.values()), *([f"{steps[panel]:g}" for panel in PANELS] for steps in columns.values())]
-    where = f"{numbers['run']}: {numbers['corpus']}, {numbers['settings']}"
-    return "\n\n".join([where, markdown_table(["", *columns], rows), *texts])
+    rows = [["", *columns], *([name, *(f"{steps[panel]:g}" for steps in columns.values())]
+                              for panel, name in PANELS.items())]
+    where = f"{numbers['run']}: {corpus_of(numbers)}, {units_and_others(numbers)}"
+    return "\n\n".join([where, markdown_table(rows), *texts])
+
+
+FIGURE = Figure(
+    name="figure5", help="the population statistics over time",
+    takes={"runs": "one run of bnlstm on text", "seed": "of the choice of units"},
+    compute=compute, table=table, panels=lambda numbers: [partial(plot, numbers, panel=panel) for panel in PANELS],
+    size=(5.3, 3.8), columns=2,
+)  # fmt: skip

@@ -1,4 +1,4 @@
-"""How a study's picture and numbers become files and tables: PNG, JSON, Markdown. matplotlib is imported on use."""
+"""How a study's picture and numbers become files: PNG and JSON. matplotlib is imported on use."""
 
 import json
 from pathlib import Path
@@ -21,7 +21,7 @@ STYLE = {
 }
 
 
-def save_figure(path, *plots, size=(7.0, 4.4), columns=None):
+def save_figure(path, *plots, size=(7.0, 4.4), columns=None, widths=None):
     """Draw one picture and write it as a PNG file.
 
     Parameters
@@ -34,6 +34,8 @@ def save_figure(path, *plots, size=(7.0, 4.4), columns=None):
         Inches of one panel.
     columns : int, optional
         Panels in a row. None is all of them; else it must divide their number.
+    widths : sequence of float, optional
+        Of the columns, relative to each other. None is all the same.
     """
     import matplotlib
     from matplotlib.figure import Figure
@@ -45,7 +47,8 @@ def save_figure(path, *plots, size=(7.0, 4.4), columns=None):
         columns = columns or len(plots)
         rows = len(plots) // columns
         figure = Figure(figsize=(size[0] * columns, size[1] * rows), layout="constrained")
-        for plot, ax in zip(plots, figure.subplots(rows, columns, squeeze=False).flat, strict=True):
+        axes = figure.subplots(rows, columns, squeeze=False, width_ratios=widths)
+        for plot, ax in zip(plots, axes.flat, strict=True):
             plot(ax)
         figure.savefig(path, format="png")
 
@@ -55,31 +58,26 @@ def write_numbers(path, numbers):
 
     ``json.loads`` reads it back; the plot functions take lists as well as arrays.
     """
-    plain = _plain(numbers)
+    numbers = plain(numbers)
     # One line per entry: readable, and a change shows as the lines that changed.
-    if isinstance(plain, dict):
-        lines = [f"{json.dumps(key)}: {_dumps(value)}" for key, value in plain.items()]
+    if isinstance(numbers, dict):
+        lines = [f"{json.dumps(key)}: {_dumps(value)}" for key, value in numbers.items()]
         text = "{\n" + ",\n".join(lines) + "\n}\n"
     else:
-        text = "[\n" + ",\n".join(map(_dumps, plain)) + "\n]\n"
+        text = "[\n" + ",\n".join(map(_dumps, numbers)) + "\n]\n"
     Path(path).write_text(text, encoding="utf-8")
-
-
-def markdown_table(header, columns):
-    """A Markdown table of texts, aligned to the right: `header` has one for each column, and each column its rows."""
-    lines = [header, ["---:"] * len(header), *zip(*columns, strict=True)]
-    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
 
 def _dumps(value):
     return json.dumps(value, allow_nan=False)
 
 
-def _plain(value):
+def plain(value):
+    """The value as JSON holds it: lists and floats with six significant digits."""
     if isinstance(value, dict):
-        return {key: _plain(item) for key, item in value.items()}
+        return {key: plain(item) for key, item in value.items()}
     if isinstance(value, np.ndarray | np.generic):
-        return _plain(value.tolist())
+        return plain(value.tolist())
     if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
+        return [plain(item) for item in value]
     return float(f"{value:.6g}") if isinstance(value, float) else value

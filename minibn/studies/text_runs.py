@@ -1,10 +1,12 @@
-"""Runs on text beside the published ones: what they were trained on, and in which settings they differ."""
+"""Runs on text beside the published ones: what they were trained on, and how they differ from the paper's."""
 
 from minibn.data import ptb, stdlib, text8
+from minibn.studies.drawing import title_of
+from minibn.studies.runs import settings, settings_text
 from minibn.training.tasks import make_config
 from minibn.training.texts import TEXT_PRESETS, TextConfig
 
-__all__ = ["KIND", "PUBLISHED", "PUBLISHED_SETTINGS", "describe", "is_published_text"]
+__all__ = ["KIND", "PUBLISHED", "corpus_of", "is_published_text", "ours_and_published", "units_and_others"]
 
 KIND = (TextConfig, "text")
 """The class of the settings of these runs, and what they are on."""
@@ -14,30 +16,33 @@ TITLES = {
     **{("text8", form): part.title for form, part in text8.PARTS.items()},
     ("stdlib", "topics"): stdlib.TITLE,
 }
-COMPARED = ("length", "batch", "learning_rate", "clip", "gamma", "eps", "init", "forget_bias", "cell_offset", "noise",
-            "validate_on")
 PUBLISHED_SETTINGS = f"{TEXT_PRESETS['ptb']['paper']['hidden']:,} units"
 PUBLISHED = f"published, {PUBLISHED_SETTINGS}"
 """What the published curves of Figure 3 are called."""
 
 
-def describe(config):
-    """What a figure says of a run on text, by name.
-
-    "corpus" is the title that its numbers need, "settings" a text: its units, and whatever differs from the
-    ``paper`` preset of its task.
-    """
-    kept = {name: getattr(config, name) for name in ("task", "model", "data", "hidden", "length", "seed")}
-    return {**kept, "corpus": TITLES[config.task, config.data], "settings": _settings(config)}
+def corpus_of(run):
+    """The title that a run's numbers need."""
+    return TITLES[run["settings"]["task"], run["settings"]["data"]]
 
 
 def is_published_text(run):
     """Whether the published curves are of this run's text: Penn Treebank, the words read as characters."""
-    return (run["task"], run["data"]) == ("ptb", "words")
+    return (run["settings"]["task"], run["settings"]["data"]) == ("ptb", "words")
 
 
-def _settings(config):
-    paper = make_config("paper", task=config.task, model=config.model, data=config.data)
-    other = [name for name in COMPARED if getattr(config, name) != getattr(paper, name)]
-    return ", ".join([f"{config.hidden:,} units",
-                      *(f"{name.replace('_', ' ')} {getattr(config, name)}" for name in other)])
+def units_and_others(run):
+    """A run's units, and whatever differs from the ``paper`` preset of its task, in a few words."""
+    given = run["settings"]
+    paper = make_config("paper", task=given["task"], data=given["data"]).to_dict()
+    other = {name: value for name, value in settings(run).items()
+             if name not in ("hidden", "device") and value != paper[name]}
+    return ", ".join(filter(None, [f"{given['hidden']:,} units", settings_text(other)]))
+
+
+def ours_and_published(runs, published):
+    """The settings of our runs in a few words; where something `published` stands beside them, its too."""
+    each = dict.fromkeys(f"{title_of(run['model'])}: {units_and_others(run)}" for run in runs)
+    alike = {text.partition(": ")[2] for text in each}
+    ours = alike.pop() if len(alike) == 1 else "; ".join(each)
+    return f"Ours: {ours}." + (f" Published: {PUBLISHED_SETTINGS}." if published else "")

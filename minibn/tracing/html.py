@@ -35,7 +35,7 @@ STYLE = "".join([
     "transparent 1px 5px)}",
     ".mbn table.m td.x{outline:2px solid #d22;outline-offset:-2px}",
     ".mbn.w table.q>tbody>tr>:last-child{opacity:.15}",
-    ".mbn small{opacity:.75;font-size:12px;padding-left:6px}",
+    ".mbn small{display:block;opacity:.75;font-size:12px}",
     *(f".mbn table.m td[bgcolor='{colour}']{{background-color:rgba({rgb},{shade})"
       f"{';color:#000' if shade > 0.5 else ''}}}" for rgb, colours in ((ORANGE, POSITIVE), (BLUE, NEGATIVE))
       for colour, shade in zip(colours, SHADES, strict=True)),
