@@ -577,6 +577,10 @@ LAYERS = {
 
 def make_cell(layer, rng, D=D_LAYER, engine="equations"):
     """A cell with random, non-zero parameters: zeros would hide what multiplies them."""
+    if layer == "stacked":
+        return minibn.Stacked([make_cell("BNLSTM", rng, D, engine), make_cell("LSTM", rng, H_LAYER, engine)])
+    if layer == "bidirectional":
+        return minibn.Bidirectional(make_cell("LSTM", rng, D, engine), make_cell("BNRNN", rng, D, engine))
     cls, settings = LAYERS[layer]
     if cls.terms:
         settings = {**settings, "eps": EPS}
@@ -621,7 +625,7 @@ def check_layer(layer, masked=False, population=False, given_state=False, intege
 
     def forward(**values):
         moved = cell.map_params(lambda value: value)
-        moved.params = {name: values[name] for name in cell.params}
+        moved.params.update({name: values[name] for name in cell.params})
         state = tuple(values[name] for name in cell.state_names) if given_state else None
         h, cache = moved.forward(values.get("x", x), mask=mask, initial_state=state, statistics=statistics)
         return (h,), (moved, cache)

@@ -30,8 +30,9 @@ def test_the_same_checks_pass_without_a_mutation(name):
 def test_every_backward_function_has_three_mutants():
     """Functions that the equations gain later want rows in the table too."""
     backward = {"dsigmoid", "dtanh", "RecurrentLayer.backward", "RecurrentLayer._equations_backward",
-                "RecurrentLayer._input_backward", "RecurrentLayer._recur_backward", "RecurrentModel.loss_and_grads",
-                "SequenceClassifier._read_backward", "LanguageModel._read_backward"}
+                "RecurrentLayer._input_backward", "RecurrentLayer._recur_backward", "LayerCache.last_output_backward",
+                "Stacked._backward", "Bidirectional._backward", "BidirectionalCache.last_output_backward",
+                "RecurrentModel.backward", "RecurrentModel.loss_and_grads", "LanguageModel._read_backward"}
     for module in pkgutil.iter_modules(minibn.equations.__path__):
         members = vars(importlib.import_module(f"minibn.equations.{module.name}"))
         backward |= {name for name in members if name.endswith("_backward") and inspect.isfunction(members[name])}
