@@ -4,6 +4,7 @@ import doctest
 import json
 from collections import namedtuple
 
+import gru
 import numpy as np
 import pytest
 import strict_cupy
@@ -920,6 +921,13 @@ def test_arguments_that_do_not_belong_together_are_refused(rng):
         check_gradients(cell, x, y=np.zeros(6, dtype=int))
     with pytest.raises(ValueError, match="initial_state, first_step: expected none for a model"):
         check_gradients(SequenceClassifier(cell, 3), x, initial_state=state)
+
+
+def test_the_table_of_a_users_cell():
+    text, ok = gradcheck_table([f"{gru.__file__}:GRU"])
+    assert ok and text.splitlines()[1].startswith("GRU: learned states") and text.endswith("all 8 checks passed")
+    with pytest.raises(ValueError, match="^cell: .*nowhere.py"):
+        gradcheck_table(["nowhere.py:GRU"])
 
 
 def test_the_table_of_the_command_line(monkeypatch, standard_reports):

@@ -3,6 +3,7 @@
 import numpy as np
 
 from minibn.cells import CELLS
+from minibn.cells.user import is_user_cell, open_cell
 from minibn.errors import check_choice
 from minibn.gradcheck.arguments import make_rng
 from minibn.gradcheck.layers import check_gradients
@@ -19,7 +20,7 @@ def run_standard_checks(cells="all", seed=0):
     Parameters
     ----------
     cells : sequence of str
-        Names in `minibn.cells.CELLS`, or "all".
+        Names in `minibn.cells.CELLS`, "all", or cells of your own: "my_cell.py:GRU", a file and the name in it.
     seed : int
 
     Returns
@@ -27,10 +28,12 @@ def run_standard_checks(cells="all", seed=0):
     list of Report
     """
     cells = [cells] if isinstance(cells, str) else list(cells)
+    own = [open_cell(name).declaration for name in cells if is_user_cell(name)]
     for name in cells:
-        check_choice("cells", name, (*CELLS, "all"))
-    return [report for name, declaration in CELLS.items() if name in cells or "all" in cells
-            for report in check_cell(declaration, seed)]
+        if not is_user_cell(name):
+            check_choice("cells", name, (*CELLS, "all"))
+    named = [declaration for name, declaration in CELLS.items() if name in cells or "all" in cells]
+    return [report for declaration in (*named, *own) for report in check_cell(declaration, seed)]
 
 
 def check_cell(declaration, seed=0):

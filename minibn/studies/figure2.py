@@ -5,7 +5,6 @@ from minibn.studies.drawing import COLORS, LABEL, MODEL_NAMES, label_ends
 from minibn.studies.figure import figure_of_runs
 from minibn.studies.reference import published_curves
 from minibn.studies.runs import grouped, read_curves
-from minibn.training.images import ImageConfig
 
 __all__ = ["COLORS", "FIGURE", "MODEL_NAMES", "compute", "panels", "plot", "table"]
 
@@ -22,7 +21,7 @@ MEASURE = "accuracy"        # with batch statistics, as in the paper's figure
 
 def compute(runs):
     """The validation curves of finished or unfinished runs on images: see `minibn.studies.runs.read_curves`."""
-    return read_curves(runs, ImageConfig, "images", MEASURE)
+    return read_curves(runs, "images", MEASURE)
 
 
 def panels(numbers):

@@ -19,7 +19,7 @@ MOST_ROWS = 12  # of the table of another text, whose epochs are not these
 
 def compute(runs):
     """The validation curves of finished or unfinished runs on text: see `minibn.studies.runs.read_curves`."""
-    return read_curves(runs, *KIND, MEASURE)
+    return read_curves(runs, KIND, MEASURE)
 
 
 def panels(numbers):

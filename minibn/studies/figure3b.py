@@ -58,7 +58,7 @@ def compute(runs, lengths=LENGTHS, progress="auto"):
     ValueError
         A run is not on text; a length longer than the test text.
     """
-    runs = [(Path(folder), *read_config_of(folder, *KIND)) for folder in runs]
+    runs = [(Path(folder), *read_config_of(folder, KIND)) for folder in runs]
     # Each mode at each length and on the whole text, where there are no batch statistics.
     evaluations = sum(len(_modes(config)) * (len(lengths) + 1) - config.normalized for _, config, _ in runs)
     display = Display(progress, 0, evaluations, "figure 3(b)")

@@ -62,7 +62,7 @@ def compute(runs, units=UNITS, seed=SEED):
     if len(runs) != 1:
         raise ValueError(f"runs: expected one run for figure5, got {len(runs)}; draw them one by one")
     [folder] = runs
-    config, made_with = read_config_of(folder, *KIND)
+    config, made_with = read_config_of(folder, KIND)
     if units < 1:
         raise ValueError(f"units: expected at least 1, got {units}")
     statistics = open_run(folder, "cpu").statistics if config.normalized else {}

@@ -19,11 +19,11 @@ QUIET = {"task", "preset", "seed", "iterations", "engine", "validate_every", "lo
 CELL_OPTIONS = {name for cell in CELLS.values() for name in cell.options}
 
 
-def read_config_of(folder, kind, what):
-    """The settings of a run and what it was made with; an error unless the settings are a `kind`, runs on `what`."""
+def read_config_of(folder, kind):
+    """The settings of a run and what it was made with; an error unless it is on data of that `kind`."""
     config, made_with = read_config(folder)
-    if not isinstance(config, kind):
-        raise ValueError(f"runs: expected runs on {what}, got {folder}, a run on {config.task}; leave it out")
+    if config.kind != kind:
+        raise ValueError(f"runs: expected runs on {kind}, got {folder}, a run on {config.task}; leave it out")
     return config, made_with
 
 
@@ -33,14 +33,14 @@ def described(folder, config, made_with):
     return {"run": Path(folder).name, "model": settings.pop("model"), "settings": settings, "made_with": made_with}
 
 
-def read_curves(run_folders, kind, what, measure):
+def read_curves(run_folders, kind, measure):
     """The validation curves of finished or unfinished runs.
 
     Parameters
     ----------
     run_folders : iterable of path-like
-    kind, what
-        The class that the runs' settings must have, and what such runs are on.
+    kind : {"images", "text"}
+        What the runs must be on.
     measure : str
         What to read from the validation records.
 
@@ -56,7 +56,7 @@ def read_curves(run_folders, kind, what, measure):
     """
     runs = []
     for folder in run_folders:
-        config, made_with = read_config_of(folder, kind, what)
+        config, made_with = read_config_of(folder, kind)
         path = Path(folder) / METRICS
         points = [record for record in read_metrics(path) if record["kind"] == "valid"]
         if not points:

@@ -3,20 +3,19 @@
 from minibn.data import ptb, stdlib, text8
 from minibn.studies.drawing import title_of
 from minibn.studies.runs import settings, settings_text
-from minibn.training.tasks import make_config
-from minibn.training.texts import TEXT_PRESETS, TextConfig
+from minibn.training.tasks import TASKS, make_config
 
 __all__ = ["KIND", "PUBLISHED", "corpus_of", "is_published_text", "ours_and_published", "units_and_others"]
 
-KIND = (TextConfig, "text")
-"""The class of the settings of these runs, and what they are on."""
+KIND = "text"
+"""What these runs are on."""
 
 TITLES = {
     **{("ptb", form): variant.title for form, variant in ptb.VARIANTS.items()},
     **{("text8", form): part.title for form, part in text8.PARTS.items()},
     ("stdlib", "topics"): stdlib.TITLE,
 }
-PUBLISHED_SETTINGS = f"{TEXT_PRESETS['ptb']['paper']['hidden']:,} units"
+PUBLISHED_SETTINGS = f"{TASKS['ptb'].presets['paper']['hidden']:,} units"
 PUBLISHED = f"published, {PUBLISHED_SETTINGS}"
 """What the published curves of Figure 3 are called."""
 
