@@ -1,10 +1,17 @@
-"""What the notebooks need to show the library's own source beside a derivation, never a retyped copy of it."""
+"""What the notebooks need: the library's own source beside a derivation, and a look at a reader's answer."""
 
 import ast
 import inspect
 import textwrap
+from html import escape
+
+import numpy as np
+
+from minibn.backend import to_host
+from minibn.errors import show
 
 WIDTH = 82      # columns of code that fit beside JupyterLab's file browser
+PRE = "white-space:pre;overflow-x:auto;margin:0 0 8px;padding:6px;font-family:monospace;background:#f8f8f8;color:#222"
 
 
 def show_source(*functions, docstring=False):
@@ -42,7 +49,7 @@ def show_source(*functions, docstring=False):
 
 
 class Source:
-    """Source text that displays itself: ``str(source)`` is plain, Jupyter shows Markdown."""
+    """Source text that displays itself: ``str(source)`` is plain, Jupyter shows it coloured, in lines that never break."""
 
     def __init__(self, functions, docstring):
         self.parts = []    # of [file, text]; neighbours from one file share its heading
@@ -56,9 +63,68 @@ class Source:
     def __repr__(self):
         return "\n\n".join(f"# {file}\n{text}" for file, text in self.parts)
 
-    def _repr_markdown_(self):
-        # Markdown, not HTML: every viewer of notebooks highlights it in its own colours.
-        return "\n\n".join(f"`{file}`\n\n```python\n{text}\n```" for file, text in self.parts)
+    def _repr_html_(self):
+        return "".join(f"<code>{file}</code>{_html(text)}" for file, text in self.parts)
+
+
+def _html(text):
+    """The code, coloured where Pygments is installed, as it is beside every Jupyter kernel."""
+    try:
+        from pygments import highlight
+        from pygments.formatters import HtmlFormatter
+        from pygments.lexers import PythonLexer
+    except ImportError:
+        return f'<pre style="{PRE}">{escape(text)}</pre>'
+    return highlight(text, PythonLexer(), HtmlFormatter(noclasses=True, nobackground=True, prestyles=PRE))
+
+
+def check_answer(answer, expected, tolerance=1e-9):
+    """Print whether an answer to an exercise is right, without telling the right one.
+
+    Parameters
+    ----------
+    answer : number, bool, str, ndarray, or collection of str
+        ``...`` says that there is none yet.
+    expected : callable, or value
+        A function without arguments is called only when there is an answer.
+    tolerance : float
+        Of numbers, relative to the largest of them.
+
+    Returns
+    -------
+    bool or None
+        None without an answer.
+    """
+    if answer is ...:
+        print("Not answered yet: put your answer in the place of the three dots.")
+        return None
+    expected = expected() if callable(expected) else expected
+    fault = _difference(answer, expected, tolerance)
+    print(f"Not yet: {fault}." if fault else "Right.")
+    return not fault
+
+
+def _difference(answer, expected, tolerance):
+    """What is wrong, in words; empty where nothing is."""
+    if isinstance(expected, set | frozenset):
+        got = set([answer] if isinstance(answer, str) else answer)
+        wrong, missing = len(got - expected), len(expected - got)
+        words = [f"{wrong} of your entries {'is' if wrong == 1 else 'are'} wrong"] * bool(wrong)
+        return " and ".join(words + [f"{missing} {'is' if missing == 1 else 'are'} missing"] * bool(missing))
+    if isinstance(expected, str | bool | np.bool_):
+        return "" if answer == expected else f"{show(answer)} is not it"
+    try:
+        answer, expected = (np.asarray(to_host(value), dtype=np.float64) for value in (answer, expected))
+    except (TypeError, ValueError):
+        return f"expected numbers, got {show(answer)}"
+    if answer.shape != expected.shape:
+        return f"expected the shape {expected.shape}, got {answer.shape}"
+    wrong = ~(np.abs(answer - expected) <= tolerance * np.abs(expected).max(initial=0))
+    if not wrong.any():
+        return ""
+    if np.abs(answer + expected).max() <= tolerance * np.abs(expected).max():
+        return "the sign is the other one"
+    return f"{wrong.sum()} of {wrong.size} numbers differ" if wrong.size > 1 else f"{float(answer):.4g} is not it"
 
 
 def _file_of(function):

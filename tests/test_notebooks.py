@@ -36,6 +36,12 @@ def code_cells(notebook):
     return [cell for cell in notebook.cells if cell.cell_type == "code"]
 
 
+def after(notebook, heading):
+    """The code cell that follows a heading."""
+    [place] = [k for k, cell in enumerate(notebook.cells) if cell.source.strip() == heading]
+    return notebook.cells[place + 1]
+
+
 def outputs(notebook):
     return [(cell.id, output) for cell in code_cells(notebook) for output in cell.outputs]
 
@@ -97,9 +103,11 @@ def test_opens_with_a_question_and_its_picture_and_ends_with_a_check_and_exercis
     cells = code_cells(notebook)
     assert "?" in notebook.cells[0].source, "the first cell asks the question"
     assert has_picture(cells[0]), "the first code cell draws the picture that answers it"
-    assert "assert " in cells[-1].source, "the last code cell checks what the notebook said"
+    assert "assert " in after(notebook, "## Check").source, "a cell checks what the notebook said"
     folded = solutions(notebook)
     assert len(folded) >= EXERCISES and all(CODE.search(text) for text in folded)
+    answers = [cell for cell in cells if "check_answer(" in cell.source]
+    assert len(answers) >= EXERCISES and all("..." in cell.source for cell in answers), "each exercise is answered there"
 
 
 @every_notebook
