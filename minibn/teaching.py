@@ -49,7 +49,7 @@ def show_source(*functions, docstring=False):
 
 
 class Source:
-    """Source text that displays itself: ``str(source)`` is plain, Jupyter shows it coloured, in lines that never break."""
+    """Source text that displays itself: ``str(source)`` is plain, Jupyter shows it coloured; its lines never break."""
 
     def __init__(self, functions, docstring):
         self.parts = []    # of [file, text]; neighbours from one file share its heading

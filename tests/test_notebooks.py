@@ -107,7 +107,7 @@ def test_opens_with_a_question_and_its_picture_and_ends_with_a_check_and_exercis
     folded = solutions(notebook)
     assert len(folded) >= EXERCISES and all(CODE.search(text) for text in folded)
     answers = [cell for cell in cells if "check_answer(" in cell.source]
-    assert len(answers) >= EXERCISES and all("..." in cell.source for cell in answers), "each exercise is answered there"
+    assert len(answers) >= EXERCISES and all("..." in cell.source for cell in answers), "a cell for each answer"
 
 
 @every_notebook

@@ -71,7 +71,8 @@ def test_no_line_breaks_in_jupyter(monkeypatch, coloured):
     html = show_source(bn_lstm.step_forward)._repr_html_()
     assert "white-space:pre;overflow-x:auto" in html and "font-family:monospace" in html
     text = unescape(re.sub("<[^>]+>", "", html))
-    assert text.strip().removeprefix("minibn/cells/bn_lstm.py") == str(show_source(bn_lstm.step_forward)).split(".py\n")[1]
+    plain = str(show_source(bn_lstm.step_forward)).split(".py\n")[1]
+    assert text.strip().removeprefix("minibn/cells/bn_lstm.py") == plain
 
 
 @pytest.mark.parametrize("answer, expected, said", [
