@@ -163,6 +163,7 @@ def test_who_takes_part():
     assert {"products of the tanh RNN", "products of the LSTM", PLAIN.name, "JAX BN-LSTM"} <= set(names)
     assert not any(name.startswith("JAX") for name in (entrant.name for entrant in entrants(device="cuda")))
     assert [entrant.make for entrant in entrants(["bnrnn"])] == [Products, FusedProducts, OurCell, OurCell]
+    assert [entrant.cell for entrant in entrants(["bnlstm"])][:3] == [CELLS[name] for name in ("lstm", "lstm", "bnlstm")]
     assert [entrant.name for entrant in entrants(["bnlstm"]) if entrant.make in PEERS] == [
         "PyTorch nn.LSTM", "PyTorch eager BN-LSTM", "JAX BN-LSTM"]
 
