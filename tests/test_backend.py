@@ -9,11 +9,14 @@ import subprocess
 import sys
 
 import numpy as np
+import problems
 import pytest
 import strict_cupy
+from problems import EVERY_CASE, NORMALIZED, statistics_of
 
 import minibn
 from minibn import optimizers
+from minibn.cells import CELLS
 from minibn.data import Dataset, Split, text_corpus
 from minibn.training import loop
 from minibn.training.checkpoints import read_checkpoint
@@ -22,27 +25,6 @@ from minibn.training.tasks import make_config
 from minibn.training.texts import TextConfig
 
 T, N, D, H, K = 5, 4, 3, 6, 7
-CELLS = {
-    "RNN": (minibn.RNN, {}),
-    "BNRNN": (minibn.BNRNN, {}),
-    "BNRNNTwoTerm": (minibn.BNRNNTwoTerm, {}),
-    "LSTM": (minibn.LSTM, {}),
-    "BNLSTM": (minibn.BNLSTM, {}),
-    "LSTM with offset": (minibn.LSTM, {"cell_offset": True}),
-    "BNLSTM, input per sequence": (minibn.BNLSTM, {"input_statistics": "sequence"}),
-    "BNRNNTwoTerm, input per sequence": (minibn.BNRNNTwoTerm, {"input_statistics": "sequence"}),
-}
-FIVE = list(CELLS)[:5]
-# Quantities of each cell's cache that are asked for by name.
-NAMES = {
-    minibn.RNN: "h h_tilde",
-    minibn.BNRNN: "h h_tilde sum_mean sum_variance sum_hat",
-    minibn.BNRNNTwoTerm: "h x_hat x_mean h_inv_std h_term",
-    minibn.LSTM: "h c f_tilde o tanh_c",
-    minibn.BNLSTM: "h c f_tilde x_linear x_hat h_hat h_variance c_hat c_inv_std c_term",
-}
-
-
 @pytest.fixture
 def cupy(monkeypatch):
     return strict_cupy.install(monkeypatch)
@@ -50,8 +32,7 @@ def cupy(monkeypatch):
 
 def make_cell(name, dtype=np.float64):
     """A cell whose parameters are all random and non-zero."""
-    kind, settings = CELLS[name]
-    cell = kind(D, H, dtype=dtype, rng=0, **settings)
+    cell = problems.make(name, D, H, dtype=dtype, rng=0)
     rng = np.random.default_rng(1)
     for key, value in cell.params.items():
         cell.params[key] = (value + rng.normal(size=value.shape) / 3).astype(dtype)
@@ -70,16 +51,6 @@ def make_mask(steps=T):
     return mask
 
 
-def make_statistics(cell, steps=3):
-    rng = np.random.default_rng(4)
-    statistics = {}
-    for term in cell.terms:
-        G = H if term == "c" else len(cell.params["b"])
-        rows = 1 if term == "x" and cell.input_statistics == "sequence" else steps
-        statistics[term] = minibn.Statistics(rng.normal(size=(rows, G)), rng.random((rows, G)) + 0.5)
-    return minibn.PopulationStatistics(statistics)
-
-
 def make_arguments(cell, masked, population, given_state, integer, steps=T):
     """Positional and keyword arguments of ``forward``, and dh."""
     rng, dtype = np.random.default_rng(5), cell.dtype
@@ -90,7 +61,7 @@ def make_arguments(cell, masked, population, given_state, integer, steps=T):
         if not integer:
             x[~arguments["mask"]] = np.nan  # never read
     if population:
-        arguments["statistics"] = make_statistics(cell)
+        arguments["statistics"] = statistics_of(cell, np.random.default_rng(4), 3)
     if given_state:
         arguments["initial_state"] = tuple(rng.normal(size=(N, H)).astype(dtype) for _ in cell.state_names)
     return arguments, rng.normal(size=(steps, N, H)).astype(dtype)
@@ -103,7 +74,7 @@ def run_cell(cell, arguments, dh):
     results = {"returned h": h, **{f"d{name}": grad for name, grad in grads.items()}}
     if dx is not None:
         results["dx"] = dx
-    for name in NAMES[type(cell)].split():
+    for name in cell.quantities:
         results[name] = getattr(cache, name)
     return results
 
@@ -130,7 +101,7 @@ def assert_nothing_crossed(counts):
 @pytest.mark.parametrize("given_state", [False, True], ids=["learned", "given"])
 @pytest.mark.parametrize("population", [False, True], ids=["batch", "population"])
 @pytest.mark.parametrize("masked", [False, True], ids=["full", "masked"])
-@pytest.mark.parametrize("name", CELLS)
+@EVERY_CASE
 def test_cells_are_bit_equal_and_wait_for_nothing(cupy, name, masked, population, given_state):
     for dtype, integer in ((np.float64, False), (np.float64, True), (np.float32, False), (np.float32, True)):
         cell = make_cell(name, dtype)
@@ -150,7 +121,7 @@ def model_arguments(model, masked, population, noise):
     if masked:
         arguments["mask"] = make_mask().astype(dtype)
     if population:
-        arguments["statistics"] = make_statistics(model.cell)
+        arguments["statistics"] = statistics_of(model.cell, np.random.default_rng(4), 3)
     if noise:
         arguments["initial_noise"] = rng.normal(size=(N, H)).astype(dtype)
     return arguments, rng.integers(0, K, N)
@@ -166,7 +137,7 @@ def run_model(model, arguments, y):
 @pytest.mark.parametrize("noise", [False, True], ids=["", "noise"])
 @pytest.mark.parametrize("population", [False, True], ids=["batch", "population"])
 @pytest.mark.parametrize("masked", [False, True], ids=["full", "masked"])
-@pytest.mark.parametrize("name", FIVE)
+@pytest.mark.parametrize("name", CELLS)
 def test_models_are_bit_equal_and_wait_for_nothing(cupy, name, masked, population, noise):
     model = make_model(name)
     arguments, y = model_arguments(model, masked, population, noise)
@@ -188,7 +159,7 @@ RULES = {
 
 @pytest.mark.parametrize("population", [False, True], ids=["batch", "population"])
 @pytest.mark.parametrize("masked", [False, True], ids=["full", "masked"])
-@pytest.mark.parametrize("name", FIVE)
+@pytest.mark.parametrize("name", CELLS)
 def test_language_models_are_bit_equal_and_wait_for_nothing(cupy, name, masked, population):
     model = make_language_model(name)
     for dtype in (np.int64, np.uint8):
@@ -213,7 +184,7 @@ def language_arguments(model, masked, population, dtype=np.int64, steps=T):
     if masked:
         arguments["mask"] = make_mask(steps)
     if population:
-        arguments["statistics"] = make_statistics(model.cell)
+        arguments["statistics"] = statistics_of(model.cell, np.random.default_rng(4), 3)
     return arguments, y
 
 
@@ -222,7 +193,7 @@ def totals_of(model, arguments, y):
 
 
 def test_totals_of_a_classifier_are_bit_equal_and_wait_for_nothing(cupy):
-    model = make_model("BNLSTM")
+    model = make_model("bnlstm")
     arguments, y = model_arguments(model, masked=True, population=True, noise=True)
     expected = totals_of(model, arguments, y)
     on_device = minibn.to_device((model, arguments, y), "cuda")
@@ -233,8 +204,8 @@ def test_totals_of_a_classifier_are_bit_equal_and_wait_for_nothing(cupy):
 
 
 def test_a_text_is_sampled_alike_on_the_device(cupy):
-    model = make_language_model("BNLSTM")
-    statistics, prompt = make_statistics(model.cell), np.array([0, 2, 1])
+    model = make_language_model("bnlstm")
+    statistics, prompt = statistics_of(model.cell, np.random.default_rng(4), 3), np.array([0, 2, 1])
     expected = model.sample(prompt, 12, rng=0, statistics=statistics)
     there, known = minibn.to_device((model, statistics), "cuda")
     for given in (prompt, minibn.to_device(prompt, "cuda")):
@@ -258,7 +229,7 @@ def train(model, rule, arguments, y, steps=3):
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
 @pytest.mark.parametrize("rule", RULES)
 def test_training_steps_are_bit_equal_and_wait_for_nothing(cupy, rule, dtype):
-    model = make_model("BNLSTM", dtype)
+    model = make_model("bnlstm", dtype)
     arguments, y = model_arguments(model, masked=True, population=False, noise=True)
     device_model, device_arguments, device_y = minibn.to_device((model, arguments, y), "cuda")
     before = {key: value.copy() for key, value in model.params.items()}
@@ -285,7 +256,7 @@ def test_training_steps_are_bit_equal_and_wait_for_nothing(cupy, rule, dtype):
             np.testing.assert_array_equal(value.get(), optimizer.state[slot][key])
 
 
-@pytest.mark.parametrize("name", [name for name, (kind, _) in CELLS.items() if kind.terms])
+@pytest.mark.parametrize("name", NORMALIZED)
 def test_population_statistics_are_bit_equal(cupy, name):
     model = make_model(name)
     rng = np.random.default_rng(7)
@@ -345,16 +316,16 @@ def test_a_training_run_is_bit_equal_and_its_iterations_wait_for_nothing(cupy, m
 
 # Operations per time step, forward and backward, as counted by the stand-in; without and with a mask.
 MEASURED = {
-    ("RNN", False): (4, 10),
-    ("RNN", True): (5, 13),
-    ("BNRNN", False): (15, 30),
-    ("BNRNN", True): (19, 33),
-    ("BNRNNTwoTerm", False): (29, 53),
-    ("BNRNNTwoTerm", True): (36, 56),
-    ("LSTM", False): (22, 32),
-    ("LSTM", True): (24, 38),
-    ("BNLSTM", False): (58, 95),
-    ("BNLSTM", True): (69, 101),
+    ("rnn", False): (4, 10),
+    ("rnn", True): (5, 13),
+    ("bnrnn", False): (15, 30),
+    ("bnrnn", True): (19, 33),
+    ("bnrnn_two_term", False): (29, 53),
+    ("bnrnn_two_term", True): (36, 56),
+    ("lstm", False): (22, 32),
+    ("lstm", True): (24, 38),
+    ("bnlstm", False): (58, 95),
+    ("bnlstm", True): (69, 101),
 }
 # Room to name one more intermediate here and there; more than that is a different way of computing.
 ALLOWANCE = 2
@@ -372,7 +343,7 @@ def count_operations(cupy, name, masked, steps):
 
 
 @pytest.mark.parametrize("masked", [False, True], ids=["full", "masked"])
-@pytest.mark.parametrize("name", FIVE)
+@pytest.mark.parametrize("name", CELLS)
 def test_operations_per_step(cupy, name, masked):
     eight, sixteen, twenty_four = (count_operations(cupy, name, masked, steps) for steps in (8, 16, 24))
     per_step = (sixteen - eight) / 8
@@ -391,7 +362,7 @@ def test_a_models_operations_beside_its_cells(cupy, make, masked):
     """The softmax is one matter for all steps: a model adds the same few operations to its cell, whatever T is."""
     added = []
     for steps in (8, 16):
-        model = make("LSTM")
+        model = make("lstm")
         arguments, y = language_arguments(model, masked, False, steps=steps)
         y = y if type(model) is minibn.LanguageModel else y[0]
         model, arguments, y = minibn.to_device((model, arguments, y), "cuda")
@@ -410,7 +381,7 @@ def test_a_models_operations_beside_its_cells(cupy, make, masked):
 # ---- NumPy and CuPy mixed ----
 
 
-@pytest.mark.parametrize("name", FIVE)
+@pytest.mark.parametrize("name", CELLS)
 def test_each_argument_of_a_cell_must_be_where_the_parameters_are(cupy, name):
     cell = make_cell(name)
     arguments, dh = make_arguments(cell, True, bool(cell.terms), True, False)
@@ -427,7 +398,7 @@ def test_each_argument_of_a_cell_must_be_where_the_parameters_are(cupy, name):
 
 @pytest.mark.parametrize("method", ["loss_and_grads", "loss", "logits", "predict"])
 def test_each_argument_of_a_model_must_be_where_the_parameters_are(cupy, method):
-    model = make_model("BNLSTM")
+    model = make_model("bnlstm")
     arguments, y = model_arguments(model, True, True, True)
     if method.startswith("loss"):
         arguments["y"] = y
@@ -439,7 +410,7 @@ def test_each_argument_of_a_model_must_be_where_the_parameters_are(cupy, method)
 
 
 def test_gradients_must_be_where_the_parameters_are(cupy):
-    model = make_model("RNN")
+    model = make_model("rnn")
     on_device = minibn.to_device(model, "cuda")
     grads = {key: np.zeros_like(value) for key, value in model.params.items()}
     with pytest.raises(TypeError, match="grads"):
@@ -475,11 +446,11 @@ def test_round_trips(cupy):
 
 
 def test_round_trips_of_layers_models_and_statistics(cupy):
-    model = make_model("BNLSTM")
+    model = make_model("bnlstm")
     before = {key: value.copy() for key, value in model.params.items()}
     on_device = minibn.to_device(model, "cuda")
     assert type(on_device) is minibn.SequenceClassifier
-    assert type(on_device.cell) is minibn.BNLSTM
+    assert on_device.cell.declaration is CELLS["bnlstm"]
     assert all(isinstance(value, cupy.ndarray) for value in on_device.params.values())
     assert all(isinstance(value, np.ndarray) for value in model.params.values())
     for value in on_device.params.values():
@@ -488,7 +459,7 @@ def test_round_trips_of_layers_models_and_statistics(cupy):
     back = minibn.to_host(on_device)
     np.testing.assert_equal(dict(back.params), {key: value + 1.0 for key, value in before.items()})
 
-    population = make_statistics(model.cell)
+    population = statistics_of(model.cell, np.random.default_rng(4), 3)
     there = minibn.to_device(population, "cuda")
     assert type(there) is type(minibn.to_host(there)) is minibn.PopulationStatistics
     assert type(there["h"]) is minibn.Statistics
@@ -496,7 +467,7 @@ def test_round_trips_of_layers_models_and_statistics(cupy):
 
 
 def test_round_trip_of_a_models_parameters(cupy):
-    model = make_model("LSTM")
+    model = make_model("lstm")
     there = minibn.to_device(model.params, "cuda")
     assert list(there) == list(model.params)
     assert all(isinstance(there[key], cupy.ndarray) for key in there)
@@ -555,7 +526,7 @@ TOLERANCE = {np.float64: (1e-10, 1e-10), np.float32: (5e-4, 1e-2)}
 @pytest.mark.gpu
 @pytest.mark.parametrize("dtype", TOLERANCE)
 @pytest.mark.parametrize("masked", [False, True], ids=["full", "masked"])
-@pytest.mark.parametrize("name", CELLS)
+@EVERY_CASE
 def test_cells_on_a_gpu(name, masked, dtype):
     for population in (False, True):
         for given_state in (False, True):
@@ -574,7 +545,7 @@ def test_cells_on_a_gpu(name, masked, dtype):
 @pytest.mark.parametrize("dtype", TOLERANCE)
 @pytest.mark.parametrize("rule", RULES)
 def test_training_steps_on_a_gpu(rule, dtype):
-    model = make_model("BNLSTM", dtype)
+    model = make_model("bnlstm", dtype)
     arguments, y = model_arguments(model, masked=False, population=False, noise=True)
     device_model, device_arguments, device_y = minibn.to_device((model, arguments, y), "cuda")
     _, norms = train(model, rule, arguments, y)
@@ -590,7 +561,7 @@ def test_training_steps_on_a_gpu(rule, dtype):
 
 @pytest.mark.gpu
 def test_population_statistics_on_a_gpu():
-    model = make_model("BNLSTM")
+    model = make_model("bnlstm")
     rng = np.random.default_rng(8)
     batches = [(rng.normal(size=(T, N, D)), rng.integers(0, K, N)) for _ in range(2)]
     noise = rng.normal(size=(N, H))

@@ -163,6 +163,8 @@ def test_who_takes_part():
     assert {"products of the tanh RNN", "products of the LSTM", PLAIN.name, "JAX BN-LSTM"} <= set(names)
     assert not any(name.startswith("JAX") for name in (entrant.name for entrant in entrants(device="cuda")))
     assert [entrant.make for entrant in entrants(["bnrnn"])] == [Products, FusedProducts, OurCell, OurCell]
+    ours = [entrant.cell.name for entrant in entrants(["bnlstm"])]
+    assert ours[:3] == ["lstm", "lstm", "bnlstm"]
     assert [entrant.name for entrant in entrants(["bnlstm"]) if entrant.make in PEERS] == [
         "PyTorch nn.LSTM", "PyTorch eager BN-LSTM", "JAX BN-LSTM"]
 
@@ -480,7 +482,8 @@ def test_command_line_from_end_to_end(capsys, monkeypatch, tmp_path):
     assert main(["bench", "--cells", "bnrnn", "--shape", "3,4,1,5", "--json", "numbers.json"]) == 0
     captured = capsys.readouterr()
     assert "T,N,D,H = 3,4,1,5" in captured.out
-    assert captured.err.splitlines()[:3] == ["3,4,1,5: warming up", "3,4,1,5: warming up", "3,4,1,5: round 1 of 1"]
+    begin, *_, end = captured.err.split("3,4,1,5: ")[1:5]
+    assert begin == "4 entrants start\n" and end == "round 1 of 1\n"
     assert report_text(json.loads((tmp_path / "numbers.json").read_text())) in captured.out
     assert (tmp_path / "runs" / "bench" / "scaling.png").exists()
 

@@ -227,7 +227,7 @@ def test_random_sizes_cells_and_devices(cupy, monkeypatch, seed):
     set_up(monkeypatch, int(rng.integers(1, 7)), int(rng.choice([6, 24, 96])) * 1024,
            SPLITS=(int(rng.choice([1, 2, 4])), 1), TILES=tuple(rng.permutation([1, 4, 8]).tolist()))
     Machine.order = int(rng.integers(0, 5))
-    problem = Problem(name, np.float64, int(T), int(N), int(D), int(H), masked=bool(rng.integers(2)), seed=seed)
+    problem = Problem(name, T=int(T), N=int(N), D=int(D), H=int(H), masked=bool(rng.integers(2)), seed=seed)
     expected, got = problem.equations(), problem.kernels()
     largest = max(np.abs(value).max() for value in expected.values())
     for key, value in expected.items():

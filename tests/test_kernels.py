@@ -316,7 +316,7 @@ def test_allocating_lines_of_the_equations():
                          ids=["floating", "integer, row by row", "integer, product"])
 def test_no_line_of_the_time_loop_allocates(name, kind, small, monkeypatch):
     monkeypatch.setattr(look_up, "SMALL", small)
-    problem = Problem(name, np.float32, T=8, N=16, H=512, kind=kind)
+    problem = Problem(name, T=6, N=8, H=256, kind=kind)         # one row of H numbers has 2 KiB
     found = allocating_lines(problem.fast, problem.x, problem.dh, 2000)
     assert found == {"forward": [], "backward": []}
 

@@ -31,7 +31,7 @@ from minibn.bench.run import run_bench
 from minibn.cells import CELLS, bn_lstm, lstm
 from minibn.training.display import tell
 
-SHAPES = ((784, 100, 1, 100), (99, 64, 50, 1000))
+SHAPES = ((99, 64, 50, 1000), (784, 100, 1, 100))        # the one that is quick to compare with others first
 CHECKED_SIZES = ((45, 3, 33), (100, 1, 100), (13, 2, 1), (64, 5, 128))     # N, D, H
 WAYS = {"as chosen": None, "no split": (1,), "split 2": (2,), "split 4": (4,), "split 8": (8,), "step by step": ()}
 TOLERANCE = {"float64": 1e-12, "float32": 2e-5}

@@ -28,7 +28,7 @@ class Entrant(NamedTuple):
 
     name: str
     make: Callable
-    cell: Cell              # of products: any that needs them
+    cell: Cell              # of products: the plain one that needs them
     engine: str = ""        # of our cells: kernels, equations
 
 
@@ -43,9 +43,9 @@ def entrants(cells=tuple(CELLS), device="cpu"):
         JAX takes part on the CPU only.
     """
     cells = [CELLS[name] for name in cells]
-    rows = [Entrant(f"{products_name(cell)}{how}", make, cell) for cell in cells
+    plain = {products_name(cell): plain_of(cell) for cell in cells}
+    rows = [Entrant(f"{name}{how}", make, cell) for name, cell in plain.items()
             for make, how in ((Products, ""), (FusedProducts, ", fused"))]
-    rows = list({row.name: row for row in rows}.values())
     rows += [row for cell in cells for row in engines_of(cell, OurCell)]
     rows += [Entrant(peer.name, peer, peer.cell) for peer in PEERS if device in peer.devices
              and (peer.cell in cells or peer is PLAIN and any(has_plain_peer(cell) for cell in cells))]
@@ -63,10 +63,14 @@ def scaling_entrants(cells, engines=ENGINES):
     return [engines_of(CELLS[name], CellAtAnyShape, engines)[0] for name in cells]
 
 
+def plain_of(cell):
+    """The cell without normalization that needs the same matrix products: with an input term of the same width."""
+    return next((each for each in CELLS.values() if each.input == cell.input and not each.normalized), cell)
+
+
 def products_name(cell):
-    """The row of the matrix products that a cell cannot do without: those of a plain cell with as wide an input."""
-    plain = (each for each in CELLS.values() if each.input == cell.input and not each.normalized)
-    return f"products of the {next(plain, cell).title}"
+    """The row of the matrix products that a cell cannot do without."""
+    return f"products of the {plain_of(cell).title}"
 
 
 def has_plain_peer(cell):

@@ -161,6 +161,7 @@ def _workers(rows, setting, isolate, threads):
 def _table(start, setting, cells, rounds, say):
     """Everybody's times at one shape."""
     rows = entrants(cells, setting.device)
+    say(f"{_name(setting.shape)}: {len(rows)} entrants start")
     with start(rows, setting) as (workers, failures):
         turns = {name: worker.measure for name, worker in workers.items()}
         times, failed = alternate(turns, rounds, say=lambda line: say(f"{_name(setting.shape)}: {line}"))

@@ -25,12 +25,7 @@ class HostClock:
 class DeviceClock:
     """CUDA events, recorded on the stream of the work: nothing waits before the last mark.
 
-    Parameters
-    ----------
-    new_event : callable
-        Makes an event with ``record()`` and ``synchronize()``.
-    milliseconds : callable
-        ``milliseconds(start, end)``.
+    ``new_event()`` makes one with ``record()`` and ``synchronize()``; ``milliseconds(start, end)`` lie between two.
     """
 
     def __init__(self, new_event, milliseconds):
