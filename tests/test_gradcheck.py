@@ -940,13 +940,13 @@ def test_the_table_of_the_command_line(monkeypatch, standard_reports):
     with pytest.raises(ValueError, match="cells: expected one of 'rnn', .*'bnlstm', 'all', got 'gru'"):
         gradcheck_table(["gru"])
 
-    right = LSTM.backward
+    right = minibn.RecurrentLayer.backward
 
-    def wrong(self, dh, cache, observe=None):
-        dx, grads = right(self, dh, cache, observe)
+    def wrong(self, dh, cache, observe=None, observe_input=None):
+        dx, grads = right(self, dh, cache, observe, observe_input)
         return dx, {**grads, "b": -grads["b"]}
 
-    monkeypatch.setattr(LSTM, "backward", wrong)
+    monkeypatch.setattr(minibn.RecurrentLayer, "backward", wrong)
     text, ok = gradcheck_table(["lstm"])
     assert not ok
     assert "hint: b: the opposite sign everywhere" in text
