@@ -21,6 +21,10 @@ def _forms(cell):
 CASES = {", ".join([cell.name, *(f"{name}={value}" for name, value in options.items())]): (cell, options)
          for cell in CELLS.values() for options in _forms(cell)}
 EVERY_CASE = pytest.mark.parametrize("name", CASES)
+WITH_KERNEL = [name for name, (cell, _) in CASES.items() if cell.kernel]
+EVERY_KERNEL = pytest.mark.parametrize("name", WITH_KERNEL)
+EVERY_ENGINE = pytest.mark.parametrize(
+    "engine, name", [("equations", name) for name in CASES] + [("kernels", name) for name in WITH_KERNEL])
 NORMALIZED = [name for name, (cell, _) in CASES.items() if cell.normalized]
 
 

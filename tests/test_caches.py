@@ -3,7 +3,7 @@
 import numpy as np
 import problems
 import pytest
-from problems import EVERY_CASE, NORMALIZED, statistics_of
+from problems import EVERY_ENGINE, NORMALIZED, statistics_of
 
 T, N, D, H = 7, 5, 3, 40        # H so large that the kernels' arrays come from the store
 every_engine = pytest.mark.parametrize("engine", ["equations", "kernels"])
@@ -40,8 +40,7 @@ def assert_equal(a, b):
         assert np.array_equal(value, b[1][name]), name
 
 
-@EVERY_CASE
-@every_engine
+@EVERY_ENGINE
 @pytest.mark.parametrize("case", CASES)
 @pytest.mark.parametrize("observed", [False, True], ids=["", "observed"])
 def test_nothing_that_is_done_after_the_forward_changes_its_gradients(name, engine, case, observed):
@@ -65,8 +64,7 @@ def test_nothing_that_is_done_after_the_forward_changes_its_gradients(name, engi
     assert_equal(before, cell.backward(dh, cache, **watch))
 
 
-@EVERY_CASE
-@every_engine
+@EVERY_ENGINE
 def test_what_a_cache_answers_is_read_only_or_a_copy(name, engine):
     cell = make(name, engine)
     h, cache = cell.forward(**draw(cell, masked=True))
@@ -82,8 +80,7 @@ def test_what_a_cache_answers_is_read_only_or_a_copy(name, engine):
     assert_equal(before, cell.backward(h, cache, observe=lambda *seen: None))
 
 
-@EVERY_CASE
-@every_engine
+@EVERY_ENGINE
 def test_only_the_layer_that_made_it_takes_a_cache(name, engine):
     cell, other = make(name, engine), make(name, engine)
     arguments = draw(cell)
@@ -94,8 +91,7 @@ def test_only_the_layer_that_made_it_takes_a_cache(name, engine):
             stranger.backward(h, cache)
 
 
-@EVERY_CASE
-@every_engine
+@EVERY_ENGINE
 def test_a_forward_that_keeps_nothing_cannot_go_backward(name, engine):
     cell = make(name, engine)
     arguments = draw(cell, masked=True, states=True)
@@ -107,8 +103,7 @@ def test_a_forward_that_keeps_nothing_cannot_go_backward(name, engine):
             cell.backward(h, refused)
 
 
-@EVERY_CASE
-@every_engine
+@EVERY_ENGINE
 def test_forward_only_copies_nothing(name, engine):
     cell = make(name, engine)
     arguments = draw(cell, states=True)
@@ -118,8 +113,7 @@ def test_forward_only_copies_nothing(name, engine):
     arguments["x"][...] = 1                                     # and nothing of the caller's became read-only
 
 
-@EVERY_CASE
-@every_engine
+@EVERY_ENGINE
 @pytest.mark.parametrize("value", [np.inf, -np.inf, np.nan])
 def test_padding_gets_no_gradient_whatever_comes_from_above(name, engine, value):
     """A padded step only carries the state: what comes there from above goes to the step before."""

@@ -144,7 +144,7 @@ def test_a_replaced_backward_reaches_everything(cell, monkeypatch):
 # Layers of declarations
 
 
-@pytest.mark.parametrize("name", CELLS)
+@pytest.mark.parametrize("name", NAMED)
 def test_a_named_class_is_a_layer_of_its_declaration(name):
     x, dh = inputs()
     found = []

@@ -22,7 +22,7 @@ import pytest
 import strict_cupy
 from cuda_on_cpu import raw_module
 from cuda_on_cpu.raw_module import Machine
-from problems import CASES, EVERY_CASE, distance
+from problems import EVERY_KERNEL, WITH_KERNEL, distance
 
 import minibn
 from minibn.bench.cuda_check import nudged
@@ -198,7 +198,7 @@ def assert_no_further_than_permuted(problem, expected, got):
         assert distance(value, got[key]) <= max(10 * moved, 8 * np.finfo(problem.dtype).eps), (key, moved)
 
 
-@EVERY_CASE
+@EVERY_KERNEL
 @EVERY_WAY
 @EVERY_DTYPE
 @pytest.mark.parametrize("case", ["batch", "masked given", "integer masked"])
@@ -208,7 +208,7 @@ def test_one_step_equals_the_equations(cupy, monkeypatch, name, way, dtype, case
     assert_equal_step(problem.equations(), problem.kernels(), dtype)
 
 
-@EVERY_CASE
+@EVERY_KERNEL
 @EVERY_WAY
 @pytest.mark.parametrize("case", ["batch", "masked", "given"])
 def test_a_sequence_is_no_further_away_than_a_permuted_batch(cupy, monkeypatch, name, way, case):
@@ -221,7 +221,7 @@ def test_a_sequence_is_no_further_away_than_a_permuted_batch(cupy, monkeypatch, 
 @pytest.mark.parametrize("seed", range(12))
 def test_random_sizes_cells_and_devices(cupy, monkeypatch, seed):
     rng = np.random.default_rng([seed, 79])
-    name = list(CASES)[seed % len(CASES)]
+    name = WITH_KERNEL[seed % len(WITH_KERNEL)]
     T, N, D, H = rng.integers(1, 6), rng.integers(4, 90), rng.integers(1, 4), rng.integers(1, 24)
     N = N // 4 * 4 if seed % 3 == 0 else N                     # rows that can be copied 16 bytes at a time
     set_up(monkeypatch, int(rng.integers(1, 7)), int(rng.choice([6, 24, 96])) * 1024,
@@ -270,7 +270,7 @@ def test_a_sequence_on_a_t4(cupy, monkeypatch):
                                                                         "bn_lstm_backward_sequence"]
 
 
-@EVERY_CASE
+@EVERY_KERNEL
 @pytest.mark.parametrize("way", ["one launch", "one launch, split", "steps"])
 def test_the_order_of_threads_changes_no_bit(cupy, monkeypatch, name, way):
     """Ascending with late copies, descending with early ones, and random orders: a race would show in one of them."""
@@ -331,7 +331,7 @@ def test_a_missing_barrier_is_noticed(cupy, monkeypatch, barrier):
     assert any(wrong)
 
 
-@EVERY_CASE
+@EVERY_KERNEL
 def test_launches_per_sequence_and_per_step(cupy, monkeypatch, name):
     problem = Problem(name, T=9, N=6)
     cell, arguments = problem.device_arguments()
@@ -404,7 +404,7 @@ def assert_same_bits(a, b):
         np.testing.assert_array_equal(a, b)
 
 
-@EVERY_CASE
+@EVERY_KERNEL
 def test_the_cache_answers_every_name(cupy, monkeypatch, name):
     set_up(monkeypatch, **WAYS["one launch"])
     problem = Problem(name, T=3, N=9, masked=True)
@@ -492,7 +492,7 @@ def test_the_shapes_of_the_paper_fit_into_one_launch(cupy):
 
 
 @pytest.mark.gpu
-@EVERY_CASE
+@EVERY_KERNEL
 @pytest.mark.parametrize("splits", [(1,), (4,), ()], ids=["one launch", "split", "steps"])
 def test_on_a_gpu(monkeypatch, name, splits):
     from minibn.kernels.cuda import plan

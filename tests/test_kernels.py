@@ -13,7 +13,7 @@ import numpy as np
 import problems
 import pytest
 from allocations import allocating_lines
-from problems import EVERY_CASE, NORMALIZED, distance
+from problems import EVERY_KERNEL, NORMALIZED, distance
 
 import minibn
 from minibn import kernels
@@ -36,7 +36,7 @@ class Problem(problems.Problem):
         self.fast.params = {key: value.copy() for key, value in self.readable.params.items()}
 
 
-@EVERY_CASE
+@EVERY_KERNEL
 @pytest.mark.parametrize("kind", INPUTS)
 @pytest.mark.parametrize("given", [False, True], ids=["batch", "given"])
 @pytest.mark.parametrize("masked", [False, True], ids=["", "masked"])
@@ -57,7 +57,7 @@ def test_one_step_equals_the_equations(name, kind, given, masked, dtype):
         assert distance(value, got[key]) < allowed, key
 
 
-@EVERY_CASE
+@EVERY_KERNEL
 @pytest.mark.parametrize("kind", INPUTS)
 @pytest.mark.parametrize("given", [False, True], ids=["batch", "given"])
 @pytest.mark.parametrize("masked", [False, True], ids=["", "masked"])
@@ -73,7 +73,7 @@ def test_a_sequence_is_no_further_away_than_a_permuted_batch(name, kind, given, 
         assert distance(value, got[key]) <= max(10 * moved, 8 * np.finfo(dtype).eps), (key, moved)
 
 
-@EVERY_CASE
+@EVERY_KERNEL
 @pytest.mark.parametrize("sizes", [(1, 2, 1, 1), (3, 2, 4, 5), (5, 33, 2, 3), (40, 7, 6, 17)],
                          ids=lambda sizes: "-".join(map(str, sizes)))
 def test_odd_sizes(name, sizes):
@@ -87,7 +87,7 @@ def test_odd_sizes(name, sizes):
         assert np.abs(value - got[key]).max() < (1e-11 if N > 2 else 1e-8) * largest, key
 
 
-@EVERY_CASE
+@EVERY_KERNEL
 def test_complex_steps_pass_through_the_kernels(name):
     cell = problems.make(name, 3, 4, rng=0, engine="kernels")
     x = np.random.default_rng(0).standard_normal((5, 6, 3))
@@ -99,7 +99,7 @@ def test_complex_steps_pass_through_the_kernels(name):
     assert report.ok, str(report)
 
 
-@EVERY_CASE
+@EVERY_KERNEL
 def test_backward_is_pure_and_forwards_do_not_disturb_each_other(name):
     one, two = Problem(name, T=6, N=90, H=30, seed=1), Problem(name, T=6, N=90, H=30, seed=2)
     expected, _ = one.run(one.readable)
@@ -132,7 +132,7 @@ def test_gradients_and_outputs_outlive_the_cache():
         np.testing.assert_array_equal(value, copies[key])
 
 
-@EVERY_CASE
+@EVERY_KERNEL
 @pytest.mark.parametrize("masked", [False, True], ids=["", "masked"])
 @pytest.mark.parametrize("given", [False, True], ids=["batch", "given"])
 def test_the_cache_answers_every_name_as_the_equations_do(name, masked, given):
@@ -203,7 +203,7 @@ def test_a_blanked_equation_is_noticed_under_equations_and_not_hidden(monkeypatc
         problem.run(problem.fast)
 
 
-@EVERY_CASE
+@EVERY_KERNEL
 @pytest.mark.parametrize("symbols, integer", [(2, np.uint8), (27, np.int32), (50, np.int64), (300, np.uint16)])
 @pytest.mark.parametrize("given", [False, True], ids=["batch", "given"])
 @pytest.mark.parametrize("masked", [False, True], ids=["", "masked"])
@@ -311,7 +311,7 @@ def test_allocating_lines_of_the_equations():
     assert not any(line.startswith("layers/base.py:") for line in found["forward"])          # outside the loop
 
 
-@EVERY_CASE
+@EVERY_KERNEL
 @pytest.mark.parametrize("kind, small", [("D=30", 0), ("integer", 0), ("integer", 2 ** 30)],
                          ids=["floating", "integer, row by row", "integer, product"])
 def test_no_line_of_the_time_loop_allocates(name, kind, small, monkeypatch):
@@ -321,7 +321,7 @@ def test_no_line_of_the_time_loop_allocates(name, kind, small, monkeypatch):
     assert found == {"forward": [], "backward": []}
 
 
-@EVERY_CASE
+@EVERY_KERNEL
 def test_nothing_is_allocated_in_the_time_loop(name):
     """What a second run allocates at its peak does not depend on T beyond small rows, one per step."""
     N, H = 64, 64
