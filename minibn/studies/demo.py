@@ -6,7 +6,6 @@ Everything it shows comes from the rooms that a user would call too; here is onl
 import json
 import os
 import platform
-import sys
 import time
 from datetime import datetime
 from functools import partial
@@ -17,6 +16,7 @@ import numpy as np
 import minibn
 from minibn.cells import CELLS
 from minibn.gradcheck import gradcheck_table
+from minibn.machine import made_with
 from minibn.studies import figure1a, figure1b, figure2, page
 from minibn.studies.drawing import title_of
 from minibn.studies.output import save_figure, write_numbers
@@ -177,7 +177,7 @@ def _write_page(output, numbers, checks, configs, curves):
         scores=page.table([header, *scores]), settings=page.table(settings), checks=checks,
         checks_verdict=f"The checks: {checks.splitlines()[-1]}", commands=_commands(output),
         version=numbers["minibn"], python=platform.python_version(), seed=numbers["seed"],
-        date=f"{datetime.now():%Y-%m-%d %H:%M}", command=" ".join([Path(sys.argv[0]).name, *sys.argv[1:]]),
+        date=f"{datetime.now():%Y-%m-%d %H:%M}", command=made_with()["command"],
         **{name: page.picture(output / f"{name}.png", description) for name, description in pictures.items()},
     )  # fmt: skip
     (output / PAGE).write_text(text, encoding="utf-8")
