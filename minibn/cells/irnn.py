@@ -1,6 +1,7 @@
-r"""The iRNN (Le, Jaitly and Hinton, 2015; Table 1):   h_t = max(0, W_h h_{t-1} + W_x x_t + b),   W_h the identity at first.
+r"""The iRNN (Le, Jaitly and Hinton, 2015; Table 1):   h_t = max(0, W_h h_{t-1} + W_x x_t + b).
 
-So that at first every unit adds up what it sees, and its gradient neither shrinks nor grows on its way back.
+W_h is the identity at first: every unit adds up what it sees, and its gradient neither shrinks nor grows on its way
+back.
 """
 
 import numpy as np
