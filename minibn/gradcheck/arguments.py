@@ -51,12 +51,14 @@ def copy_inputs(inputs):
     return {name: value.copy() if is_array(value) else value for name, value in inputs.items()}
 
 
-def require_float64(inputs):
-    """Refuse float32 and complex arrays."""
-    for name, value in inputs.items():
+def open_inputs(inputs, wrt):
+    """Two copies of the inputs, one of which the function is given, and the names to check; refuses float32."""
+    before, copies = copy_inputs(inputs), copy_inputs(inputs)
+    for name, value in copies.items():
         if is_floating(value) and value.dtype != np.float64:
             raise TypeError(f"{name}: expected float64 for a gradient check, got {value.dtype}, whose rounding is "
                             f"larger than the errors looked for; pass {name}.astype('float64')")
+    return before, copies, names_to_check(copies, wrt)
 
 
 def names_to_check(inputs, wrt):

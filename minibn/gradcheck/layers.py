@@ -76,7 +76,9 @@ def check_gradients(
     work = _randomised_float64_copy(cell, rng)
     x = _as_float64(x)
     layer = getattr(cell, "cell", cell)
-    known = {"mask": mask, "statistics": statistics, "data": _random_data(layer, x, rng) if data is None else data}
+    if data is None and getattr(layer, "data_names", ()):       # in float64, as training would draw it
+        data = {name: _as_float64(values) for name, values in layer.draw_data(rng, *x.shape[:2]).items()}
+    known = {"mask": mask, "statistics": statistics, "data": data}
     known = {name: value for name, value in known.items() if value is not None}
     options = {"seed": seed, "title": _title(cell, x, mask, statistics, initial_state),
                "method": getattr(layer, "check_method", "complex"), **options}
@@ -118,7 +120,8 @@ def _check_layer(work, x, initial_state, known, options, label=""):
     inputs = {"x": x, **{name: work.params[name] for name in learned}, **states}
     report = check_function(forward, backward, inputs, **{"explain": explain_with(work, x), **options})
     wrong = [entry.name for entry in report.entries if entry.name in learned and entry.wrong]
-    parts = parts_that_came(work, x, wrong, make_rng(options["seed"], 5), initial_state=initial_state, **known)
+    settings = known | ({"initial_state": initial_state} if given else {})
+    parts = parts_that_came(work, x, wrong, make_rng(options["seed"], 5), settings)
     return replace(report, entries=tuple(
         replace(entry, hint=f"{entry.hint}; {parts[entry.name]}") if entry.name in parts else entry
         for entry in report.entries))
@@ -134,9 +137,8 @@ def _where_to_look(report, layer):
 
 def _with_given_states(learned, work, x, known, rng, options):
     """The report on the learned states, and rows for random states of every example."""
-    learned_states = [work.params[name] for name in work.state_names]
     states = tuple(array_module(value).asarray(0.5 * rng.standard_normal((x.shape[1], *value.shape)))
-                   for value in learned_states)
+                   for value in map(work.params.get, work.state_names))
     label = " (per example)"
     options = {**options, "wrt": [f"{name}{label}" for name in work.state_names]}
     given = _check_layer(work, x, states, known, options, label)
@@ -155,8 +157,8 @@ def _check_model(work, x, y, known, initial_noise, options):
     inputs = {"x": x, "initial_noise": initial_noise, **work.params}
     gradients = by_hand(lambda: work.loss_and_grads(x, y, initial_noise=initial_noise, **known)[1], inputs,
                         list(work.params))
-    options = {"explain": explain_with(work.cell, x), **options}
-    report = check_gradient_values(loss, inputs, gradients, wrt=list(work.params), **options)
+    report = check_gradient_values(loss, inputs, gradients, wrt=list(work.params),
+                                   **{"explain": explain_with(work.cell, x), **options})
     return _where_to_look(report, "model.cell")
 
 
@@ -178,13 +180,6 @@ def _random_labels(model, x, rng):
     return array_module(x).asarray(rng.integers(model.classes, size=[sizes[axis] for axis in model.label_axes.split()]))
 
 
-def _random_data(layer, x, rng):
-    """In float64, as training would draw it; None for most cells, which take nothing at each step."""
-    if not getattr(layer, "data_names", ()):
-        return None
-    return {name: _as_float64(values) for name, values in layer.draw_data(rng, *x.shape[:2]).items()}
-
-
 def _as_float64(value):
     return value.astype(np.float64) if is_floating(value) else value
 
@@ -192,12 +187,15 @@ def _as_float64(value):
 def _title(cell, x, mask, statistics, initial_state):
     inner = getattr(cell, "cell", cell)
     sizes = dict(zip("TND", x.shape, strict=False), H=getattr(inner, "hidden_size", "?"))
-    words = [" ".join(f"{symbol}={size}" for symbol, size in sizes.items())]
-    words += ["integer x"] if x.ndim == 2 else []
-    words += [] if mask is None else ["masked"]
-    if cell.terms:
-        words.append("batch statistics" if statistics is None else "given statistics")
-    words += [] if initial_state is None else ["given initial states"]
     title = getattr(inner, "title", type(inner).__name__)
     name = title if inner is cell else f"{type(cell).__name__} of {title}"
-    return f"{name}: {', '.join(words)}"
+    return describe_call(name, sizes, x, cell.terms, mask, statistics, initial_state)
+
+
+def describe_call(name, sizes, x, terms, mask, statistics, initial_state):
+    """The title of a check or a trace: what ran, its sizes, and with what."""
+    words = [" ".join(f"{symbol}={size}" for symbol, size in sizes.items())]
+    words += ["integer x"] * (x.ndim == 2) + ["masked"] * (mask is not None)
+    if terms:
+        words.append("batch statistics" if statistics is None else "given statistics")
+    return f"{name}: {', '.join(words + ['given initial states'] * (initial_state is not None))}"

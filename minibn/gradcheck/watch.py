@@ -17,18 +17,9 @@ NUDGE = 1e-4
 
 
 def find_calls(function, inputs):
-    """The calls that keep a function from being analytic.
+    """The calls that keep a function from being analytic: a list of "np.var in forward (mine.py:12)".
 
-    Parameters
-    ----------
-    function : callable
-    inputs : dict
-
-    Returns
-    -------
-    list of str
-        "np.var in forward (mine.py:12)", in the order of the first call. Empty where none was seen, as in code
-        outside NumPy, on device arrays, or after a cast by ``np.asarray``.
+    Empty where none was seen, as in code outside NumPy, on device arrays, or after a cast by ``np.asarray``.
     """
     if any(is_floating(value) and array_module(value) is not np for value in inputs.values()):
         return []
@@ -106,15 +97,6 @@ class Watched(np.ndarray):
     def imag(self):
         return self._seen(".imag", "imag", self, np.asarray(self).imag)
 
-    def var(self, *arguments, **settings):
-        return self._seen(".var", "var", self, np.asarray(self).var(*arguments, **settings))
-
-    def std(self, *arguments, **settings):
-        return self._seen(".std", "std", self, np.asarray(self).std(*arguments, **settings))
-
-    def astype(self, dtype, *arguments, **settings):
-        return self._seen(".astype", "astype", self, np.asarray(self).astype(dtype, *arguments, **settings))
-
     def _seen(self, name, short, arguments, result):
         """The watched result, after a look at what went in and came out."""
         results = result if isinstance(result, tuple | list) else (result,)
@@ -128,6 +110,17 @@ class Watched(np.ndarray):
             parts = [_watch(part, self.log, self.nudged) for part in result]
             return type(result)(*parts) if hasattr(result, "_fields") else type(result)(parts)
         return _watch(result, self.log, self.nudged)
+
+
+def _seen_method(name):
+    def method(self, *arguments, **settings):
+        return self._seen(f".{name}", name, self, getattr(np.asarray(self), name)(*arguments, **settings))
+
+    return method
+
+
+for _name in ("var", "std", "astype"):
+    setattr(Watched, _name, _seen_method(_name))
 
 
 def _nudge(result):
