@@ -818,10 +818,9 @@ def test_a_fault_in_a_layer_is_localised(fault, rng):
     report = check_gradients(layer, x)
     assert hint in report[name].hint, report
     assert "minibn.trace(cell, x, dh).check() shows the first wrong quantity" in report.notes[-1]
-    if name != "x":
+    if name != "x" and not fault.endswith(("loss", "less", "one example")):
         model = check_gradients(SequenceClassifier(layer, 7, rng=0), x)
-        if not fault.endswith(("loss", "less", "one example")):
-            assert hint in model[f"cell.{name}"].hint and "trace(model.cell" in model.notes[-1]
+        assert hint in model[f"cell.{name}"].hint and "trace(model.cell" in model.notes[-1]
 
 
 def test_the_share_of_one_step_is_recognised(rng):
@@ -862,7 +861,7 @@ def test_a_model_is_checked_through_its_loss(rng):
     x = rng.normal(size=(4, 6, 3))
     noise = 0.1 * rng.normal(size=(6, 4))
     for arguments in ({}, {"y": rng.integers(5, size=6)}, {"initial_noise": noise}):
-        report = check_gradients(model, x, **arguments)
+        report = check_gradients(model, x, elementwise=False, **arguments)
         assert report.ok, report
         assert [entry.name for entry in report.entries] == list(model.params)
     assert "SequenceClassifier of BNLSTM: T=4 N=6 D=3 H=4, batch statistics" in str(report)

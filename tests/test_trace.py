@@ -108,7 +108,7 @@ def test_check_element_by_element():
     assert report["c[2]"].how == "element-wise" and report["c[2]"].index is not None
 
 
-@pytest.mark.parametrize("integer, given_state", [(True, True), (True, False), (False, False)])
+@pytest.mark.parametrize("integer, given_state", [(True, True), (False, False)])
 def test_check_of_other_inputs(integer, given_state):
     """Rows of W_x; the learned initial state."""
     trace = make_trace("BNLSTM", masked=True, integer=integer, given_state=given_state)

@@ -166,25 +166,26 @@ def name_gradients(gradients, inputs, names):
         gradients = {}
     if not isinstance(gradients, Mapping):
         gradients = _name_by_order(gradients, inputs, names)
-    found = {}
-    for name in names:
-        gradient = gradients.get(name)
-        if gradient is None:
-            gradient = gradients.get(f"d{name}")
-        if gradient is None:
-            gradient = Absent("missing", f"expected {name!r} or 'd{name}' among the gradients, got "
-                                         f"{', '.join(map(repr, gradients)) or 'none'}; return it, or leave it out "
-                                         f"with wrt=")
-        elif gradient is NotImplemented:
-            gradient = Absent("not implemented", "backward returned NotImplemented for it")
-        if isinstance(gradient, Absent):
-            found[name] = gradient
-            continue
-        found[name] = np.array(to_host(gradient), dtype=np.float64)
-        if found[name].shape != inputs[name].shape:
-            raise ValueError(f"gradients: expected that of {name!r} to have its shape {inputs[name].shape}, "
-                             f"got {found[name].shape}; sum over broadcast axes, transpose back")
-    return found
+    return {name: _gradient_of(name, gradients, inputs[name].shape) for name in names}
+
+
+def _gradient_of(name, gradients, shape):
+    gradient = gradients.get(name)
+    if gradient is None:
+        gradient = gradients.get(f"d{name}")
+    if gradient is None:
+        got = ", ".join(map(repr, gradients)) or "none"
+        return Absent("missing", f"expected {name!r} or 'd{name}' among the gradients, got {got}; return it, or leave "
+                                 f"it out with wrt=")
+    if gradient is NotImplemented:
+        return Absent("not implemented", "backward returned NotImplemented for it")
+    if isinstance(gradient, Absent):
+        return gradient
+    gradient = np.array(to_host(gradient), dtype=np.float64)
+    if gradient.shape != shape:
+        raise ValueError(f"gradients: expected that of {name!r} to have its shape {shape}, got {gradient.shape}; "
+                         f"sum over broadcast axes, transpose back")
+    return gradient
 
 
 def _name_by_order(gradients, inputs, names):

@@ -64,37 +64,35 @@ class Shapes:
 
     def _exchanged(self, axes, analytic, numeric, allowed):
         """Two gate blocks that stand in each other's place."""
-        if axes[-1:] != "G" or all_close(analytic, numeric, allowed):
+        if axes[-1:] != "G":
             return ""
-        blocks = len(self.gates)
-        width = analytic.shape[-1] // blocks
-        for j, k in combinations(range(blocks), 2):
-            order = list(range(blocks))
+        blocks = analytic.reshape(*analytic.shape[:-1], len(self.gates), -1)
+        for j, k in combinations(range(len(self.gates)), 2):
+            order = list(range(len(self.gates)))
             order[j], order[k] = k, j
-            columns = np.concatenate([np.arange(block * width, (block + 1) * width) for block in order])
-            if all_close(analytic[..., columns], numeric, allowed):
-                a, b = self.gates[j], self.gates[k]
-                return f"the gate blocks {a} and {b} are exchanged: swapped, this would be right"
+            if all_close(blocks[..., order, :].reshape(analytic.shape), numeric, allowed):
+                return (f"the gate blocks {self.gates[j]} and {self.gates[k]} are exchanged: swapped, this would be "
+                        f"right")
         return ""
 
     def _in_one_place(self, axes, analytic, numeric, allowed):
         """The steps, gates, examples ... outside of which all is right, and the pattern inside."""
         wrong = ~(np.abs(analytic - numeric) <= allowed)
-        places, inside = [], [slice(None)] * analytic.ndim
+        places, inside = [], [np.ones(size, bool) for size in wrong.shape]
         for axis, letter in enumerate(axes):
             hit = wrong.any(axis=tuple(k for k in range(wrong.ndim) if k != axis))
-            names = list(map(str, range(len(hit))))
+            names, known = range(len(hit)), f"0 .. {len(hit) - 1}"
             if letter == "G":
-                hit, names = hit.reshape(len(self.gates), -1).any(axis=1), self.gates
+                hit, names, known = hit.reshape(len(self.gates), -1).any(axis=1), self.gates, ", ".join(self.gates)
             if hit.all():
                 continue
-            chosen = [name for name, is_hit in zip(names, hit, strict=True) if is_hit]
+            chosen = [str(name) for name, is_hit in zip(names, hit, strict=True) if is_hit]
             shown = [*chosen[:SHOWN], "..."] if len(chosen) > SHOWN else chosen
-            places.append(f"{AXES[letter]} {', '.join(shown)} (of {_range(names)})")
+            places.append(f"{AXES[letter]} {', '.join(shown)} (of {known})")
             inside[axis] = np.repeat(hit, analytic.shape[axis] // len(hit))
         if not places:
             return ""
-        part = np.ix_(*(np.arange(size)[chosen] for size, chosen in zip(analytic.shape, inside, strict=True)))
+        part = np.ix_(*inside)
         return f"wrong only at {', '.join(places)}: there {diagnose(analytic[part], numeric[part], allowed)}"
 
 
@@ -135,7 +133,7 @@ def _part(came, shares, words):
     if len(shares) < 2 or abs(came - total) <= EQUAL * scale:
         return ""
     for k, share in enumerate(shares):
-        place = f"{words} {k} (of {_range(range(len(shares)))})"
+        place = f"{words} {k} (of 0 .. {len(shares) - 1})"
         if abs(came - share) <= EQUAL * scale:
             return f"only {place} is in it"
         if abs(came - (total - share)) <= EQUAL * scale:
@@ -174,8 +172,3 @@ def _slope(layer, x, settings, name, direction, at=None, step=1e-30):
             state = cache.final_state
             found.append(h.imag / step)
     return np.concatenate(found)
-
-
-def _range(names):
-    names = list(names)
-    return f"{names[0]} .. {names[-1]}" if isinstance(names[0], int) or names[0].isdigit() else ", ".join(names)

@@ -66,15 +66,10 @@ def _row(step, quantity):
 
 
 def heat_map(values, live=None, gates=""):
-    """A table of signs and shades for an array (N, G) or (1, G).
+    """A table of signs and shades for an array (N,), (N, G) or (1, G).
 
-    Parameters
-    ----------
-    values : ndarray of shape (N,), (N, G) or (1, G)
-    live : bool ndarray of shape (N,), optional
-        Padded examples are hatched.
-    gates : str
-        The letters of the blocks that the features are in, such as fiog.
+    Padded examples, those not ``live``, are hatched. ``gates`` are the letters of the blocks that the features are
+    in, such as fiog.
     """
     values, columns, padded = cut(values, live, gates)
     shown = values[:ROWS, columns]

@@ -30,16 +30,10 @@ class Traced(NamedTuple):
 
 
 def record(cell, x, dh, **settings):
-    """Run the layer's own forward and backward.
+    """Run the layer's own forward and backward: quantities, the cache, and dx and grads as backward returned them.
 
-    Returns
-    -------
-    quantities : dict
-        Name -> Traced, stacked over time, in the order of the forward pass, on the host. Those of a layer in a
-        layer have its name in front, ``1.forward.f_tilde``.
-    cache : LayerCache
-    dx, grads
-        What backward returned.
+    The quantities are a dict, name -> Traced, stacked over time, in the order of the forward pass, on the host. Those
+    of a layer in a layer have its name in front, ``1.forward.f_tilde``.
     """
     _, cache = cell.forward(x, **settings)
     steps, states, inputs = defaultdict(dict), defaultdict(dict), defaultdict(dict)
