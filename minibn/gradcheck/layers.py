@@ -82,22 +82,31 @@ def check_gradients(
     known = {name: value for name, value in known.items() if value is not None}
     options = {"seed": seed, "title": _title(cell, x, mask, statistics, initial_state),
                "method": getattr(layer, "check_method", "complex"), **options}
-    if hasattr(cell, "loss_and_grads"):
+    is_model = hasattr(cell, "loss_and_grads")
+    if is_model:
         if initial_state is not None or first_step:
             raise ValueError("initial_state, first_step: expected none for a model, got one; "
                              "pass initial_noise=, or check model.cell")
-        y = _random_labels(cell, x, rng) if y is None else y
-        return _check_model(work, x, y, known, _as_float64(initial_noise), options)
-    if y is not None or initial_noise is not None:
-        raise ValueError("y, initial_noise: expected none for a layer, got one; pass a model or leave them out")
-    if first_step:
-        known["first_step"] = first_step
-    if initial_state is not None:
-        report = _check_layer(work, x, tuple(map(_as_float64, initial_state)), known, options)
+        if y is None:
+            sizes = dict(zip("TN", x.shape, strict=False))
+            y = rng.integers(cell.classes, size=[sizes[axis] for axis in cell.label_axes.split()])
+            y = array_module(x).asarray(y)
+        report = _check_model(work, x, y, known, _as_float64(initial_noise), options)
     else:
-        learned = _check_layer(work, x, None, known, options)
-        report = _with_given_states(learned, work, x, known, rng, options)
-    return _where_to_look(report, "cell")
+        if y is not None or initial_noise is not None:
+            raise ValueError("y, initial_noise: expected none for a layer, got one; pass a model or leave them out")
+        if first_step:
+            known["first_step"] = first_step
+        if initial_state is not None:
+            initial_state = tuple(map(_as_float64, initial_state))
+        report = _check_layer(work, x, initial_state, known, options)
+        if initial_state is None:
+            report = _with_given_states(report, work, x, known, rng, options)
+    if not any(entry.wrong for entry in report.entries):
+        return report
+    where = "model.cell" if is_model else "cell"
+    note = f"minibn.trace({where}, x, dh).check() shows the first wrong quantity on the way back"
+    return replace(report, notes=(*report.notes, note))
 
 
 def _check_layer(work, x, initial_state, known, options, label=""):
@@ -127,14 +136,6 @@ def _check_layer(work, x, initial_state, known, options, label=""):
         for entry in report.entries))
 
 
-def _where_to_look(report, layer):
-    """The report with a note on the next step, where a gradient is wrong."""
-    if not any(entry.wrong for entry in report.entries):
-        return report
-    note = f"minibn.trace({layer}, x, dh).check() shows the first wrong quantity on the way back"
-    return replace(report, notes=(*report.notes, note))
-
-
 def _with_given_states(learned, work, x, known, rng, options):
     """The report on the learned states, and rows for random states of every example."""
     states = tuple(array_module(value).asarray(0.5 * rng.standard_normal((x.shape[1], *value.shape)))
@@ -157,9 +158,8 @@ def _check_model(work, x, y, known, initial_noise, options):
     inputs = {"x": x, "initial_noise": initial_noise, **work.params}
     gradients = by_hand(lambda: work.loss_and_grads(x, y, initial_noise=initial_noise, **known)[1], inputs,
                         list(work.params))
-    report = check_gradient_values(loss, inputs, gradients, wrt=list(work.params),
-                                   **{"explain": explain_with(work.cell, x), **options})
-    return _where_to_look(report, "model.cell")
+    return check_gradient_values(loss, inputs, gradients, wrt=list(work.params),
+                                 **{"explain": explain_with(work.cell, x), **options})
 
 
 def _randomised_float64_copy(cell, rng):
@@ -173,11 +173,6 @@ def _randomised_float64_copy(cell, rng):
             drawn = 0.5 * draw_direction(value.shape, rng)
         work.params[name] = array_module(value).asarray(drawn)
     return work
-
-
-def _random_labels(model, x, rng):
-    sizes = dict(zip("TN", x.shape, strict=False))
-    return array_module(x).asarray(rng.integers(model.classes, size=[sizes[axis] for axis in model.label_axes.split()]))
 
 
 def _as_float64(value):
