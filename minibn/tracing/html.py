@@ -82,8 +82,9 @@ def heat_map(values, live=None, gates=""):
     for n, row in enumerate(shown):
         cells = "".join(_cell(value, largest, n, k, edge) for k, value, edge in zip(columns, row, edges, strict=True))
         body.append(f"<tr class=d>{cells}<td class=e>/" if padded[n] else f"<tr>{cells}")
+    left_out = "" if shown.shape == values.shape else f", {shown.shape[0]} × {shown.shape[1]} shown"
     return (f'<table class=m style="display:inline-table;margin:0;color:#000">{"".join(body)}'
-            f"</table><small>{_scale(values, shown, largest)}</small>")
+            f"</table><small>± {largest:.3g}{left_out}</small>")
 
 
 def cut(values, live, gates):
@@ -115,8 +116,3 @@ def short(value):
     text = f"{value:.2g}" if value else "0"
     text = re.sub(r"e([+-])0*", lambda match: "e" + match[1].strip("+"), text).replace("0.", ".", 1)
     return f"−{text[1:]}" if text.startswith("-") else text
-
-
-def _scale(values, shown, largest):
-    cut = "" if shown.shape == values.shape else f", {shown.shape[0]} × {shown.shape[1]} shown"
-    return f"± {largest:.3g}{cut}"
