@@ -91,7 +91,7 @@ class Probe:
     def element(self, name, flat_index, step):
         """The derivative with respect to one element; a central step is relative to a large element."""
         place, base, scale = self._place(name, flat_index)
-        return self._slope(place, flat_index, base, 1.0, step if self.method == "complex" else step * scale)
+        return self._slope(place, flat_index, base, 1.0, step * scale)
 
     def sides(self, name, flat_index, step):
         """The slopes of one element just below and just above its value (central differences take their mean)."""
@@ -112,10 +112,10 @@ class Probe:
         return np.array(slopes, dtype=np.float64).reshape(value.shape)
 
     def _place(self, name, flat_index):
-        """The flat array, one element of it, and the scale of a real step there."""
+        """The flat array, one element of it, and the scale of a step there."""
         place = self.inputs[name].reshape(-1)  # a view: the copies are contiguous
         base = place[flat_index].copy()
-        return place, base, float(step_scale(to_host(base)))
+        return place, base, 1.0 if self.method == "complex" else float(step_scale(to_host(base)))
 
     def _slope(self, place, index, base, direction, step):
         if self.method == "complex":
