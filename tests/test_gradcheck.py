@@ -2,6 +2,7 @@
 
 import doctest
 import json
+import re
 from collections import namedtuple
 
 import gru
@@ -24,7 +25,7 @@ from minibn.gradcheck import (
     run_standard_checks,
 )
 from minibn.gradcheck.diagnose import blame_rounding
-from minibn.layers import BNLSTM, BNRNN, LSTM, RNN
+from minibn.layers import BNLSTM, BNRNN, LSTM, RNN, RecurrentLayer
 from minibn.models import LanguageModel, SequenceClassifier
 
 EPS = 1e-5
@@ -150,17 +151,6 @@ def test_a_factor_that_prints_as_one_is_no_hint(tanh_inputs):
         assert not report.ok and "of 16 elements are wrong" in report["W"].hint
 
 
-def test_a_missing_term_is_found(bn_inputs):
-    def backward(dy, cache):
-        hat, inv_std, gamma = cache
-        dhat = dy * gamma
-        return {**bn_backward(dy, cache), "a": inv_std * (dhat - dhat.mean(axis=0))}   # the variance path is gone
-
-    report = check_function(bn_forward, backward, bn_inputs)
-    assert [entry.ok for entry in report.entries] == [False, True, True]
-    assert "of 24 elements" in report["a"].hint
-
-
 @METHODS
 def test_a_fault_in_a_large_tensor_is_located_with_few_evaluations(method, rng):
     x = rng.normal(size=(150, 211))
@@ -214,15 +204,6 @@ def test_central_differences_have_a_best_step_and_the_complex_step_needs_none(ta
     for step in (1e-10, 1e-30, 1e-100):
         complex_step = numerical_gradient(function, tanh_inputs, "W", upstream=upstream, step=step)
         assert gradient_error(complex_step, exact) < 1e-14
-
-
-def test_central_differences_and_the_complex_step_agree(bn_inputs, rng):
-    upstream = rng.normal(size=(6, 4))
-    for name in bn_inputs:
-        central, exact = (
-            numerical_gradient(lambda **v: bn_forward(**v)[0], bn_inputs, name, upstream=upstream, method=method)
-            for method in ("central", "complex"))
-        assert gradient_error(central, exact) < 1e-8
 
 
 def test_a_bent_function_is_given_another_step():
@@ -553,6 +534,11 @@ class _Accumulating:
         return {**gradients, "b": self.total}
 
 
+def _of(output):
+    """A check whose function returns `output` beside its cache."""
+    return lambda i: check_function(lambda x: (output, x), lambda dy, x: {"x": 0 * x}, {"x": i["x"]})
+
+
 @pytest.mark.parametrize("error, match, call", [
     (TypeError, r"x: expected float64.*got float32.*x\.astype\('float64'\)",
      lambda i: check_function(tanh_forward, tanh_backward, {**i, "x": i["x"].astype(np.float32)})),
@@ -578,18 +564,6 @@ class _Accumulating:
      lambda i: check_gradient_values(lambda x: _in_place(x)[0].sum(), {"x": i["x"]}, {"x": 2 + 0 * i["x"]})),
     (ValueError, "backward: expected the same gradient of 'b' when called twice",
      lambda i: check_function(tanh_forward, _Accumulating(), i)),
-])
-def test_bad_input_is_refused_with_a_reason(error, match, call, tanh_inputs):
-    with pytest.raises(error, match=match):
-        call(tanh_inputs)
-
-
-def _of(output):
-    """A check whose function returns `output` beside its cache."""
-    return lambda i: check_function(lambda x: (output, x), lambda dy, x: {"x": 0 * x}, {"x": i["x"]})
-
-
-@pytest.mark.parametrize("error, match, call", [
     *((TypeError, rf"expected a float64 array among its outputs, got {name}: there is nothing to differentiate",
        _of(output)) for name, output in
       [("dict", {"y": np.ones(3)}), ("int", 3), ("NoneType", None), ("str", "y"), ("object", object()),
@@ -613,7 +587,7 @@ def _of(output):
       for cell, words in [(np.tanh, r"minibn\.check_function\("), (None, r"minibn\.check_function\("),
                           (LSTM, r"got the class LSTM; make one of it"), (object(), r"minibn\.from_torch\(")]),
 ])
-def test_a_check_of_nothing_is_an_error(error, match, call, tanh_inputs):
+def test_bad_input_and_a_check_of_nothing_are_refused_with_a_reason(error, match, call, tanh_inputs):
     with pytest.raises(error, match=match):
         call(tanh_inputs)
 
@@ -696,10 +670,7 @@ def test_the_report_is_an_aligned_table(tanh_inputs):
         "complex step (s = 1e-30), element-wise, float64, tolerance 1e-10, seed 3, "
         f"{report.evaluations} evaluations")
     header, rows = lines[3], lines[4:7]
-    assert header.split() == ["name", "shape", "error", "tolerance", "ok?", "worst", "at", "analytic", "numeric"]
-    for column in ("shape", "ok?", "worst at"):
-        at = header.index(column)
-        assert all(row[at - 1] == " " and row[at] != " " for row in rows)
+    assert re.split("  +", header) == ["name", "shape", "error", "tolerance", "ok?", "worst at", "analytic", "numeric"]
     assert all(len(row) == len(header) for row in rows)
     assert [row.split()[0] for row in rows] == ["x", "W", "b"]
     assert "FAIL" in rows[1] and "FAIL" not in rows[0] + rows[2]
@@ -730,15 +701,24 @@ def test_a_direction_costs_one_complex_or_two_real_evaluations_whatever_the_size
             assert report.evaluations == 2 * each + (method == "complex")   # and one try of complex numbers
 
 
+def test_central_differences_that_overrule_are_counted_too():
+    calls = []
+
+    def function(x):
+        calls.append(x.dtype)
+        return (np.abs(x) ** 2).sum()
+
+    x = np.array([1.0, -2.0, 3.0])
+    report = check_gradient_values(function, {"x": x}, {"x": 2 * x}, method="complex")
+    assert report.ok and "np.abs" in report.notes[0]
+    assert report.evaluations == len(calls) - 1 - 2         # but for the first call, and two that look for np.abs
+
+
 # Layers and models
 
 
-@pytest.fixture(scope="module")
-def standard_reports():
-    return run_standard_checks()
-
-
-def test_every_cell_passes_in_every_way_it_can_be_called(standard_reports):
+def test_every_cell_passes_in_every_way_it_can_be_called():
+    standard_reports = run_standard_checks()
     failed = [report for report in standard_reports if not report.ok]
     assert not failed, "\n\n".join(map(str, failed))
     # None of them needed a wider tolerance than the one it was given.
@@ -838,10 +818,9 @@ def test_a_fault_in_a_layer_is_localised(fault, rng):
     report = check_gradients(layer, x)
     assert hint in report[name].hint, report
     assert "minibn.trace(cell, x, dh).check() shows the first wrong quantity" in report.notes[-1]
-    if name != "x":
+    if name != "x" and not fault.endswith(("loss", "less", "one example")):
         model = check_gradients(SequenceClassifier(layer, 7, rng=0), x)
-        if not fault.endswith(("loss", "less", "one example")):
-            assert hint in model[f"cell.{name}"].hint and "trace(model.cell" in model.notes[-1]
+        assert hint in model[f"cell.{name}"].hint and "trace(model.cell" in model.notes[-1]
 
 
 def test_the_share_of_one_step_is_recognised(rng):
@@ -882,7 +861,7 @@ def test_a_model_is_checked_through_its_loss(rng):
     x = rng.normal(size=(4, 6, 3))
     noise = 0.1 * rng.normal(size=(6, 4))
     for arguments in ({}, {"y": rng.integers(5, size=6)}, {"initial_noise": noise}):
-        report = check_gradients(model, x, **arguments)
+        report = check_gradients(model, x, elementwise=False, **arguments)
         assert report.ok, report
         assert [entry.name for entry in report.entries] == list(model.params)
     assert "SequenceClassifier of BNLSTM: T=4 N=6 D=3 H=4, batch statistics" in str(report)
@@ -930,23 +909,23 @@ def test_the_table_of_a_users_cell():
         gradcheck_table(["nowhere.py:GRU"])
 
 
-def test_the_table_of_the_command_line(monkeypatch, standard_reports):
+def test_the_table_of_the_command_line(monkeypatch):
     text, ok = gradcheck_table(["rnn"])
     assert ok
-    lines = text.split("\n")
-    assert lines[0].startswith("error of a tensor's gradient: max|a - n| / max(max|n|")
-    assert len(lines) == 2 + sum(report.title.startswith("tanh RNN") for report in standard_reports)
-    assert lines[-1] == f"all {len(lines) - 2} checks passed"
+    heading, *lines, verdict = text.split("\n")
+    assert heading.startswith("error of a tensor's gradient: max|a - n| / max(max|n|")
+    assert len(lines) == 8 and all(re.match(r"tanh RNN: .* ok    all \d+ ok, worst error ", line) for line in lines)
+    assert verdict == "all 8 checks passed"
     with pytest.raises(ValueError, match="cells: expected one of 'rnn', .*'bnlstm', 'all', got 'gru'"):
         gradcheck_table(["gru"])
 
-    right = minibn.RecurrentLayer.backward
+    right = RecurrentLayer.backward
 
-    def wrong(self, dh, cache, observe=None, observe_input=None):
-        dx, grads = right(self, dh, cache, observe, observe_input)
+    def wrong(self, *arguments, **settings):
+        dx, grads = right(self, *arguments, **settings)
         return dx, {**grads, "b": -grads["b"]}
 
-    monkeypatch.setattr(minibn.RecurrentLayer, "backward", wrong)
+    monkeypatch.setattr(RecurrentLayer, "backward", wrong)
     text, ok = gradcheck_table(["lstm"])
     assert not ok
     assert "hint: b: the opposite sign everywhere" in text

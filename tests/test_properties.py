@@ -8,25 +8,19 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from problems import CASES, EVERY_CASE, NORMALIZED, make
 
 import minibn
 from minibn.equations.quantities import Record
 from minibn.initializers import orthogonal, recurrent_weights
-from minibn.layers import BNLSTM, BNRNN, LSTM, RNN, BNRNNTwoTerm
+from minibn.layers import BNLSTM
 from minibn.models import SequenceClassifier
 from minibn.statistics import PopulationStatistics, Statistics, continue_dead_steps
 
 T, N, D, H, K = 7, 6, 3, 4, 5
 ROUNDING = 1e-12      # of float64 sums over a few dozen terms, against the sum of their absolute values or their size
 
-CELLS = {
-    "RNN": (RNN, {}), "BNRNN": (BNRNN, {}), "BNRNNTwoTerm": (BNRNNTwoTerm, {}),
-    "BNRNNTwoTerm, x per sequence": (BNRNNTwoTerm, {"input_statistics": "sequence"}),
-    "LSTM": (LSTM, {}), "LSTM with beta_c": (LSTM, {"cell_offset": True}), "BNLSTM": (BNLSTM, {}),
-    "BNLSTM, x per sequence": (BNLSTM, {"input_statistics": "sequence"}),
-}
-NORMALIZED = [name for name, (cls, _) in CELLS.items() if cls.terms]
-EVERY_CELL = pytest.mark.parametrize("name", CELLS)
+PLAIN = [name for name in CASES if name not in NORMALIZED]
 EVERY_NORMALIZED_CELL = pytest.mark.parametrize("name", NORMALIZED)
 SIZES = {size: st.integers(1, 6) for size in "TNDH"}
 FEW_EXAMPLES = settings(max_examples=60, deadline=None, derandomize=True)
@@ -34,9 +28,8 @@ FEW_EXAMPLES = settings(max_examples=60, deadline=None, derandomize=True)
 
 def make_cell(name, D=D, H=H, dtype=np.float64, seed=0):
     """A cell with random, non-zero parameters."""
-    cls, options = CELLS[name]
     rng = np.random.default_rng(seed)
-    cell = cls(D, H, rng=rng, dtype=dtype, **options)
+    cell = make(name, D, H, rng=rng, dtype=dtype)
     for key, value in cell.params.items():
         drawn = rng.uniform(0.5, 1.5, value.shape) if key.startswith("gamma") else rng.standard_normal(value.shape) / 2
         cell.params[key] = drawn.astype(dtype)
@@ -47,8 +40,7 @@ def make_population(cell, rows=T, seed=1):
     rng = np.random.default_rng(seed)
     population = PopulationStatistics()
     for term in cell.terms:
-        G = cell.hidden_size * (1 if term == "c" else cell.blocks)
-        shape = (1 if term == "x" and cell.input_statistics == "sequence" else rows, G)
+        shape = (1 if term == "x" and cell.input_statistics == "sequence" else rows, cell.term_size(term))
         population[term] = Statistics(0.3 * rng.standard_normal(shape), rng.uniform(0.5, 1.5, shape))
     return population
 
@@ -120,7 +112,7 @@ def test_an_example_padded_at_the_first_step_gives_h0_a_gradient(name):
     assert np.all(np.abs(grads["h0"]) > 1e-3)
 
 
-@pytest.mark.parametrize("name", ["RNN", "LSTM"])
+@pytest.mark.parametrize("name", PLAIN)
 def test_plain_cells_learn_h0(name):
     _, grads = run(make_cell(name), draw(T, N, D))
     assert np.all(np.abs(grads["h0"]) > 1e-3)
@@ -137,7 +129,7 @@ def contents(model, population):
             {key: value for key, value in settings.items() if key not in ("cell", "params", "_own")})
 
 
-@EVERY_CELL
+@EVERY_CASE
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_predictions_ignore_all_batch_mates_bit_by_bit(name, dtype):
     cell = make_cell(name, dtype=dtype)
@@ -161,7 +153,7 @@ def test_predictions_ignore_all_batch_mates_bit_by_bit(name, dtype):
     assert contents(model, population) == before
 
 
-@EVERY_CELL
+@EVERY_CASE
 def test_predictions_alone_or_in_a_batch(name):
     cell = make_cell(name)
     model = SequenceClassifier(cell, K, rng=0)
@@ -194,7 +186,7 @@ def test_a_batchs_own_statistics_given_back_change_nothing(name):
 
 
 @FEW_EXAMPLES
-@given(name=st.sampled_from(list(CELLS)), seed=st.integers(0, 99), T=SIZES["T"], N=st.integers(2, 6),
+@given(name=st.sampled_from(list(CASES)), seed=st.integers(0, 99), T=SIZES["T"], N=st.integers(2, 6),
        D=SIZES["D"], H=SIZES["H"])
 def test_permuting_the_batch_permutes_the_output(name, seed, T, N, D, H):
     cell, x = make_cell(name, D, H, seed=seed), draw(T, N, D, seed=seed)
@@ -225,7 +217,7 @@ def ragged_mask():
     return mask
 
 
-@EVERY_CELL
+@EVERY_CASE
 @pytest.mark.parametrize("population", [False, True])
 def test_appended_padding_changes_nothing(name, population):
     cell = make_cell(name)
@@ -244,7 +236,7 @@ def test_appended_padding_changes_nothing(name, population):
     assert_close(longer_grads, grads)
 
 
-@EVERY_CELL
+@EVERY_CASE
 @pytest.mark.parametrize("population", [False, True])
 def test_x_at_padded_steps_is_never_read(name, population):
     cell, x, mask = make_cell(name), draw(T, N, D), ragged_mask()
@@ -259,7 +251,7 @@ def test_x_at_padded_steps_is_never_read(name, population):
         assert np.any(grads["x"][mask] != 0)
 
 
-@EVERY_CELL
+@EVERY_CASE
 def test_padded_integers_are_never_looked_up(name):
     cell, mask = make_cell(name), ragged_mask()
     x = np.random.default_rng(0).integers(D, size=(T, N))
@@ -269,7 +261,7 @@ def test_padded_integers_are_never_looked_up(name):
     np.testing.assert_array_equal(grads_garbage["W_x"], grads["W_x"])
 
 
-@EVERY_CELL
+@EVERY_CASE
 def test_masks_of_any_dtype_are_equal(name):
     cell, x, mask = make_cell(name), draw(T, N, D), ragged_mask()
     h, grads = run(cell, x, mask=mask)
@@ -280,7 +272,7 @@ def test_masks_of_any_dtype_are_equal(name):
             np.testing.assert_array_equal(other_grads[key], value)
 
 
-@EVERY_CELL
+@EVERY_CASE
 def test_a_mask_of_ones_is_no_mask(name):
     cell, x = make_cell(name), draw(T, N, D)
     h, grads = run(cell, x)
@@ -290,7 +282,7 @@ def test_a_mask_of_ones_is_no_mask(name):
     assert_close(masked_grads, grads, 1e-11)
 
 
-@EVERY_CELL
+@EVERY_CASE
 def test_a_step_without_live_examples_keeps_every_state(name):
     cell, mask = make_cell(name), ragged_mask()
     _, cache = cell.forward(draw(T, N, D), mask=mask)
@@ -300,7 +292,7 @@ def test_a_step_without_live_examples_keeps_every_state(name):
         assert np.all(states[1:][mask[1:]] != states[:-1][mask[1:]])
 
 
-@pytest.mark.parametrize("name", ["BNRNN", "BNRNNTwoTerm"])
+@pytest.mark.parametrize("name", ["bnrnn", "bnrnn_two_term"])
 def test_a_step_with_one_live_example_outputs_beta(name):
     cell = make_cell(name)
     h, _ = cell.forward(draw(T, N, D), mask=ragged_mask())
@@ -308,7 +300,7 @@ def test_a_step_with_one_live_example_outputs_beta(name):
 
 
 def test_a_step_with_one_live_example_outputs_beta_in_the_lstm():
-    cell = make_cell("BNLSTM")
+    cell = make_cell("bnlstm")
     _, cache = cell.forward(draw(T, N, D), mask=ragged_mask())
     b = cell.params["b"].reshape(4, H)
     for gate, row in zip(("f_tilde", "i_tilde", "o_tilde", "g_tilde"), b, strict=True):
@@ -324,7 +316,7 @@ def gradients_by_step(cell, cache, dh):
     return dx, seen
 
 
-@pytest.mark.parametrize("name", ["BNRNN", "BNRNNTwoTerm", "BNLSTM"])
+@pytest.mark.parametrize("name", ["bnrnn", "bnrnn_two_term", "bnlstm"])
 def test_a_step_with_one_live_example_passes_no_gradient_through_bn(name):
     cell = make_cell(name)
     _, cache = cell.forward(draw(T, N, D), mask=ragged_mask())
@@ -336,7 +328,7 @@ def test_a_step_with_one_live_example_passes_no_gradient_through_bn(name):
 
 
 def test_a_step_with_one_live_example_carries_the_cells_gradient_on():
-    cell = make_cell("BNLSTM")
+    cell = make_cell("bnlstm")
     _, cache = cell.forward(draw(T, N, D), mask=ragged_mask())
     dh = draw(T, N, H, seed=5)
     assert np.all(gradients_by_step(cell, cache, dh)[1][3].c_prev[2] != 0)                   # past the batch norm
@@ -354,13 +346,13 @@ def test_a_batch_of_one_has_no_batch_statistics(name):
     assert cell.forward(x, statistics=make_population(cell))[0].shape == (T, 1, H)
 
 
-@pytest.mark.parametrize("name", ["RNN", "LSTM"])
+@pytest.mark.parametrize("name", PLAIN)
 def test_plain_cells_take_a_batch_of_one(name):
     assert make_cell(name).forward(draw(T, 1, D))[0].shape == (T, 1, H)
 
 
 @FEW_EXAMPLES
-@given(name=st.sampled_from(list(CELLS)), population=st.booleans(), masked=st.booleans(), given_states=st.booleans(),
+@given(name=st.sampled_from(list(CASES)), population=st.booleans(), masked=st.booleans(), given_states=st.booleans(),
        integer=st.booleans(), **SIZES)
 def test_every_size_works(name, population, masked, given_states, integer, T, N, D, H):
     cell = make_cell(name, D, H)
@@ -385,7 +377,7 @@ def test_every_size_works(name, population, masked, given_states, integer, T, N,
     assert all(np.all(np.isfinite(value)) for value in (h, *grads.values()))
 
 
-@EVERY_CELL
+@EVERY_CASE
 @pytest.mark.parametrize("masked", [False, True])
 def test_integer_x_is_one_hot_x(name, masked):
     cell, mask = make_cell(name), ragged_mask() if masked else None
@@ -400,7 +392,7 @@ def test_integer_x_is_one_hot_x(name, masked):
     assert_close(grads, one_hot, 1e-10)
 
 
-@EVERY_CELL
+@EVERY_CASE
 def test_integer_dtypes_are_equal(name):
     cell, x = make_cell(name), np.random.default_rng(0).integers(D, size=(T, N))
     h, _ = cell.forward(x)
@@ -416,7 +408,7 @@ def frozen(*arrays):
         array.setflags(write=False)
 
 
-@EVERY_CELL
+@EVERY_CASE
 @pytest.mark.parametrize("population", [False, True])
 def test_no_argument_is_written_to(name, population):
     cell, x, mask, dh = make_cell(name), draw(T, N, D), ragged_mask(), draw(T, N, H, seed=5)
@@ -429,7 +421,7 @@ def test_no_argument_is_written_to(name, population):
     assert statistics is None or tuple(statistics) == cell.terms      # no term was taken out of the dict
 
 
-@EVERY_CELL
+@EVERY_CASE
 def test_a_model_writes_to_no_argument(name):
     cell = make_cell(name)
     model = SequenceClassifier(cell, K, rng=0)
@@ -439,7 +431,7 @@ def test_a_model_writes_to_no_argument(name):
     model.predict(x, mask=mask, initial_noise=noise)
 
 
-@EVERY_CELL
+@EVERY_CASE
 def test_backward_is_pure(name):
     cell, x, other_x, dh = make_cell(name), draw(T, N, D), draw(T + 1, N, D, seed=7), draw(T, N, H, seed=5)
     _, cache = cell.forward(x)
@@ -464,7 +456,7 @@ def cache_arrays(cache):
     yield from walk([list(cache.inputs), cache.sequence.steps, cache.sequence.states])
 
 
-@EVERY_CELL
+@EVERY_CASE
 @pytest.mark.parametrize("masked", [False, True])
 @pytest.mark.parametrize("population", [False, True])
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
@@ -486,7 +478,7 @@ def test_one_dtype_everywhere(name, masked, population, dtype):
     assert {array.dtype for array in arrays} == {np.dtype(dtype)}
 
 
-@EVERY_CELL
+@EVERY_CASE
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_one_dtype_in_the_model(name, dtype):
     cell, x = make_cell(name, dtype=dtype), draw(T, N, D).astype(dtype)
@@ -502,7 +494,7 @@ def test_one_dtype_in_the_model(name, dtype):
 # Time: pieces of a long sequence, statistics beyond T_max, averaged over time.
 
 
-@EVERY_CELL
+@EVERY_CASE
 @pytest.mark.parametrize("masked", [False, True])
 def test_pieces_are_the_long_run(name, masked):
     cell, x, mask = make_cell(name), draw(T, N, D), ragged_mask() if masked else None
@@ -560,7 +552,7 @@ def test_averaged_over_time(name):
     np.testing.assert_array_equal(cell.forward(x, statistics=averaged, first_step=5)[0], h)  # the same at every step
 
 
-@EVERY_CELL
+@EVERY_CASE
 @pytest.mark.parametrize("population", [False, True])
 @pytest.mark.parametrize("masked", [False, True])
 def test_streaming_is_the_long_run(name, population, masked, monkeypatch):
@@ -596,7 +588,7 @@ def test_the_initial_loss_is_ln_of_the_classes(classes):
     np.testing.assert_allclose(model.loss(x, y, initial_noise=noise), np.log(classes), rtol=1e-15)
 
 
-@EVERY_CELL
+@EVERY_CASE
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("sign", [1, -1])
 def test_extreme_pre_activations_stay_finite(name, dtype, sign):
@@ -630,22 +622,21 @@ def test_identity_g_is_the_authors_mixture():
     np.testing.assert_allclose(W_h[:, :15] @ W_h[:, :15].T, np.eye(5), rtol=0, atol=1e-14)
 
 
-@pytest.mark.parametrize("name", CELLS)
+@EVERY_CASE
 def test_initial_weights(name):
-    cls, options = CELLS[name]
     H = 5
-    cell = cls(D, H, rng=0, **options)
+    cell = make(name, D, H, rng=0)
     W_x, W_h = cell.params["W_x"], cell.params["W_h"]
     np.testing.assert_allclose(W_h @ W_h.T, np.eye(H), rtol=0, atol=1e-14)
     np.testing.assert_allclose(W_x @ W_x.T, np.eye(D), rtol=0, atol=1e-14)
-    identity = cls(D, H, rng=0, init="identity", **options).params["W_h"]
+    identity = make(name, D, H, rng=0, init="identity").params["W_h"]
     np.testing.assert_array_equal(identity, np.concatenate([np.eye(H)] * cell.blocks, axis=1))
     b = np.zeros(cell.blocks * H)
     if cell.blocks == 4:
         b[:H] = 1                                                     # forget gates: the first block
-        zero = cls(D, H, rng=0, forget_bias=0.0, **options).params["b"]
+        zero = make(name, D, H, rng=0, forget_bias=0.0).params["b"]
         np.testing.assert_array_equal(zero, 0 * b)
-        W_h = cls(D, H, rng=0, init="identity_g", **options).params["W_h"]
+        W_h = make(name, D, H, rng=0, init="identity_g").params["W_h"]
         np.testing.assert_array_equal(W_h[:, 15:], np.eye(H))
     np.testing.assert_array_equal(cell.params["b"], b)
     for key, value in cell.params.items():
@@ -655,14 +646,13 @@ def test_initial_weights(name):
             assert np.all(value == 0)
 
 
-@EVERY_CELL
+@EVERY_CASE
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_seeds_reproduce_in_every_dtype(name, dtype):
-    cls, options = CELLS[name]
-    first = cls(D, H, rng=7, dtype=dtype, **options).params
-    again = cls(D, H, rng=np.random.default_rng(7), dtype=dtype, **options).params
-    other = cls(D, H, rng=8, dtype=dtype, **options).params
-    double = cls(D, H, rng=7, **options).params
+    first = make(name, D, H, rng=7, dtype=dtype).params
+    again = make(name, D, H, rng=np.random.default_rng(7), dtype=dtype).params
+    other = make(name, D, H, rng=8, dtype=dtype).params
+    double = make(name, D, H, rng=7).params
     for key, value in first.items():
         assert value.dtype == dtype
         np.testing.assert_array_equal(value, again[key])

@@ -108,7 +108,7 @@ def test_check_element_by_element():
     assert report["c[2]"].how == "element-wise" and report["c[2]"].index is not None
 
 
-@pytest.mark.parametrize("integer, given_state", [(True, True), (True, False), (False, False)])
+@pytest.mark.parametrize("integer, given_state", [(True, True), (False, False)])
 def test_check_of_other_inputs(integer, given_state):
     """Rows of W_x; the learned initial state."""
     trace = make_trace("BNLSTM", masked=True, integer=integer, given_state=given_state)
@@ -147,7 +147,7 @@ def test_check_finds_each_wrong_gradient(layer, monkeypatch):
         trace = make_trace(layer)
         names = list(trace.quantities)
         k = names.index(quantity)
-        report = trace.check([*names[k - 1:k + 2], "W_h"], elementwise=False)
+        report = trace.check([*names[k - 1:k + 2], "W_h"], elementwise=False, max_elements=1)
         assert {entry.name for entry in report.entries if not entry.ok} == {f"{quantity}[{t}]" for t in range(T)}
         assert report.first_wrong.name == f"{quantity}[{T - 1}]"
 

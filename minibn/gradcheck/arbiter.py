@@ -25,88 +25,66 @@ factor of ten in s sets them apart. A complex step that is right lies within the
 Ten times that, at every size tried, is no accident of rounding."""
 SIZES = (1e-5, 1e-6)
 CONFIRMATIONS = (3e-6, 2e-6)
+KINK = "a kink of the function"
 
 
-class Arbiter:
-    """Central differences of ``sum(upstream * function(**inputs))``, to stand beside a complex step.
-
-    Attributes
-    ----------
-    probe : Probe
-        Of the central differences.
-    overruled, unsettled : list of str
-        The inputs for which they decide; those for which they do not agree with each other.
-    """
+class Arbiter(Probe):
+    """Central differences of ``sum(upstream * function(**inputs))``, to stand beside a complex step."""
 
     def __init__(self, function, inputs, upstream):
-        self.probe = Probe(function, inputs, upstream, "central")
-        self.overruled, self.unsettled = [], []
+        super().__init__(function, inputs, upstream, "central")
 
-    def judge(self, slopes, directions, doubted=()):
-        """Sort the inputs into the two lists.
+    def verdict(self, name, slope, direction, largest, doubted=False):
+        """Whether the complex step's slope of one input is "confirmed", "overruled" or "unsettled".
 
-        Parameters
-        ----------
-        slopes : dict of str to float
-            The complex step along each direction.
-        directions : dict of str to ndarray
-        doubted : container of str
-            Where the complex step calls a gradient wrong: a smaller difference counts too, if it is as sure.
+        Overruled: central differences decide. Unsettled: they do not agree with each other. ``largest`` is the
+        largest slope of the check. A slope is doubted where it calls a gradient wrong: a smaller difference counts
+        too, if it is as sure.
         """
-        largest = max((abs(slope) for slope in slopes.values() if np.isfinite(slope)), default=0.0)
-        for name, slope in slopes.items():
-            verdict = self._verdict(name, slope, directions[name], largest, name in doubted)
-            if verdict is not None:
-                verdict.append(name)
-
-    def _verdict(self, name, slope, direction, largest, doubted):
-        """The list that an input belongs to; None where the complex step is confirmed."""
-        central, otherwise = [], self.unsettled
+        central, otherwise = [], "unsettled"
         for size in SIZES:      # most are confirmed by the first, at two evaluations
-            central.append(self._slope(name, direction, size))
+            central.append(self._real_slope(name, direction, size))
             scale = error_scale([value for value in (slope, *central) if np.isfinite(value)], largest)
             if abs(central[-1] - slope) <= CENTRAL_TOLERANCE * scale:
-                otherwise = None
+                otherwise = "confirmed"
                 if not doubted:
-                    return None
+                    return otherwise
         if not self._agree(central):
             return otherwise
-        central += [self._slope(name, direction, size) for size in CONFIRMATIONS]
+        central += [self._real_slope(name, direction, size) for size in CONFIRMATIONS]
         gap = min(abs(value - slope) for value in central)
         # Nor is what rounding could make: a slope of 1e-20 is beyond every central difference. A NaN is no small gap.
         sure = self._agree(central) and not gap <= max(MARGIN * np.ptp(central), self._rounding())
-        return self.overruled if sure else otherwise
+        return "overruled" if sure else otherwise
+
+    def kink(self, name, index, analytic):
+        """The hint on one element where the function has a kink there and `analytic` lies between its two slopes.
+
+        Empty elsewhere: a smooth function's two slopes differ by s times its curvature, which vanishes with s. At a
+        kink (relu or abs at 0, the tie of a maximum, the edge of a clip) the difference stays.
+        """
+        flat_index = np.ravel_multi_index(index, self.inputs[name].shape)
+        near, nearer = (self.sides(name, flat_index, size) for size in SIZES)
+        jump, still = near[1] - near[0], nearer[1] - nearer[0]
+        slack = 0.01 * abs(jump)
+        if not (abs(jump) > AGREEMENT * max(map(abs, near)) and abs(jump - still) <= slack
+                and min(near) - slack <= analytic <= max(near) + slack):
+            return ""
+        at = ",".join(map(str, map(int, index)))
+        return (f"{KINK} at [{at}] (relu or abs at 0, a tie of a maximum, the edge of a clip?): its slope "
+                f"is {nearer[0]:+.6g} below and {nearer[1]:+.6g} above, and the gradient by hand lies between them; "
+                f"move the input off the kink")
 
     def _agree(self, central):
         return np.ptp(central) <= max(AGREEMENT * max(map(abs, central)), self._rounding())
 
     def _rounding(self):
         """How large a slope of nothing but rounding may be."""
-        return ROUNDINGS * np.finfo(np.float64).eps * self.probe.size() / min(SIZES)
+        return ROUNDINGS * np.finfo(np.float64).eps * self.size() / min(SIZES)
 
-    def _slope(self, name, direction, size):
+    def _real_slope(self, name, direction, size):
         try:
             with np.errstate(all="ignore"):
-                return self.probe.along(name, direction, size)
+                return self.along(name, direction, size)
         except (ArithmeticError, ValueError):       # beside the point where it is evaluated it may not be defined
             return np.nan
-
-
-def kink_at(probe, name, flat_index, analytic):
-    """The slopes on either side of one element where the function has a kink there and `analytic` lies between them.
-
-    A smooth function's two slopes differ by s times its curvature, which vanishes with s. At a kink (relu or abs
-    at 0, the tie of a maximum, the edge of a clip) the difference stays.
-
-    Returns
-    -------
-    tuple of float, or None
-        (below, above)
-    """
-    near, nearer = (probe.sides(name, flat_index, size) for size in SIZES)
-    jump, still = near[1] - near[0], nearer[1] - nearer[0]
-    slack = 0.01 * abs(jump)
-    if not (abs(jump) > AGREEMENT * max(map(abs, near)) and abs(jump - still) <= slack
-            and min(near) - slack <= analytic <= max(near) + slack):
-        return None
-    return nearer

@@ -51,12 +51,14 @@ def copy_inputs(inputs):
     return {name: value.copy() if is_array(value) else value for name, value in inputs.items()}
 
 
-def require_float64(inputs):
-    """Refuse float32 and complex arrays."""
-    for name, value in inputs.items():
+def open_inputs(inputs, wrt):
+    """Two copies of the inputs, one of which the function is given, and the names to check; refuses float32."""
+    before, copies = copy_inputs(inputs), copy_inputs(inputs)
+    for name, value in copies.items():
         if is_floating(value) and value.dtype != np.float64:
             raise TypeError(f"{name}: expected float64 for a gradient check, got {value.dtype}, whose rounding is "
                             f"larger than the errors looked for; pass {name}.astype('float64')")
+    return before, copies, names_to_check(copies, wrt)
 
 
 def names_to_check(inputs, wrt):
@@ -164,25 +166,26 @@ def name_gradients(gradients, inputs, names):
         gradients = {}
     if not isinstance(gradients, Mapping):
         gradients = _name_by_order(gradients, inputs, names)
-    found = {}
-    for name in names:
-        gradient = gradients.get(name)
-        if gradient is None:
-            gradient = gradients.get(f"d{name}")
-        if gradient is None:
-            gradient = Absent("missing", f"expected {name!r} or 'd{name}' among the gradients, got "
-                                         f"{', '.join(map(repr, gradients)) or 'none'}; return it, or leave it out "
-                                         f"with wrt=")
-        elif gradient is NotImplemented:
-            gradient = Absent("not implemented", "backward returned NotImplemented for it")
-        if isinstance(gradient, Absent):
-            found[name] = gradient
-            continue
-        found[name] = np.array(to_host(gradient), dtype=np.float64)
-        if found[name].shape != inputs[name].shape:
-            raise ValueError(f"gradients: expected that of {name!r} to have its shape {inputs[name].shape}, "
-                             f"got {found[name].shape}; sum over broadcast axes, transpose back")
-    return found
+    return {name: _gradient_of(name, gradients, inputs[name].shape) for name in names}
+
+
+def _gradient_of(name, gradients, shape):
+    gradient = gradients.get(name)
+    if gradient is None:
+        gradient = gradients.get(f"d{name}")
+    if gradient is None:
+        got = ", ".join(map(repr, gradients)) or "none"
+        return Absent("missing", f"expected {name!r} or 'd{name}' among the gradients, got {got}; return it, or leave "
+                                 f"it out with wrt=")
+    if gradient is NotImplemented:
+        return Absent("not implemented", "backward returned NotImplemented for it")
+    if isinstance(gradient, Absent):
+        return gradient
+    gradient = np.array(to_host(gradient), dtype=np.float64)
+    if gradient.shape != shape:
+        raise ValueError(f"gradients: expected that of {name!r} to have its shape {shape}, got {gradient.shape}; "
+                         f"sum over broadcast axes, transpose back")
+    return gradient
 
 
 def _name_by_order(gradients, inputs, names):

@@ -5,80 +5,51 @@ from dataclasses import replace
 import numpy as np
 
 from minibn.backend import array_module
+from minibn.gradcheck.arbiter import KINK
 from minibn.gradcheck.measure import largest_gradient
 from minibn.gradcheck.numeric import is_floating
 
-KINK = "a kink of the function"
 NUDGES = 4
 WIDER = 10
 """A gradient that is known to ten times the tolerance at best is judged at that."""
 
 
 def diagnose(analytic, numeric, allowed):
-    """What kind of fault a wrong gradient looks like, from all its elements.
+    """What kind of fault a wrong gradient looks like, in one clause: a pattern, or else the number of wrong elements.
 
-    Parameters
-    ----------
-    analytic, numeric : ndarray of the same shape
-    allowed : float
-        The largest absolute difference that counts as right.
-
-    Returns
-    -------
-    str
-        One clause; it names the number of wrong elements when no simple pattern fits.
+    ``allowed`` is the largest absolute difference that counts as right.
     """
     wrong = ~(np.abs(analytic - numeric) <= allowed)  # NaN is wrong
-
-    def matches(candidate):
-        return bool(np.all(np.abs(candidate - numeric) <= allowed))
-
     if np.isnan(analytic).any():
         return f"the analytic gradient holds {int(np.isnan(analytic).sum())} NaN"
     if np.isnan(numeric).any():
         return f"the function returned NaN when {int(np.isnan(numeric).sum())} of {numeric.size} elements moved"
     if not analytic.any():
         return "the analytic gradient is zero everywhere: is it never computed?"
-    if matches(-analytic):
+    if all_close(-analytic, numeric, allowed):
         return "the opposite sign everywhere"
-    if analytic.ndim == 2 and analytic.shape[0] == analytic.shape[1] and matches(analytic.T):
+    if analytic.ndim == 2 and analytic.T.shape == analytic.shape and all_close(analytic.T, numeric, allowed):
         return "transposed"
     if wrong.sum() > 1:
         factor = float(np.sum(analytic * numeric) / np.sum(analytic * analytic))
         words = f"{factor:.8g}"
-        if 1e-6 < abs(factor) < 1e6 and words not in ("1", "-1") and matches(factor * analytic):
+        if 1e-6 < abs(factor) < 1e6 and words not in ("1", "-1") and all_close(factor * analytic, numeric, allowed):
             return f"a constant factor: {words} times this would be right"
     return f"{int(wrong.sum())} of {wrong.size} elements are wrong"
 
 
-def describe_kink(index, slopes):
-    """The hint on the worst element where `kink_at` found these slopes on its two sides; empty for None."""
-    if slopes is None:
-        return ""
-    at = ",".join(map(str, map(int, index)))
-    return (f"{KINK} at [{at}] (relu or abs at 0, a tie of a maximum, the edge of a clip?): its slope "
-            f"is {slopes[0]:+.6g} below and {slopes[1]:+.6g} above, and the gradient by hand lies between them; "
-            f"move the input off the kink")
+def all_close(analytic, numeric, allowed):
+    """Whether no element differs by more than is allowed."""
+    return bool(np.all(np.abs(analytic - numeric) <= allowed))
 
 
 def blame_rounding(report, differentiate, inputs, rng):
     """Say so where a gradient cannot be had to the tolerance in float64: its own rounding is as large as its error.
 
     Batch norm of (almost) equal rows is the usual case: their variance is zero, and each step multiplies their
-    rounding errors by ``1 / sqrt(eps)``, some 300.
-
-    Parameters
-    ----------
-    report : Report
-    differentiate : callable
-        Inputs -> analytic gradients (of the entries that were measured), under the report's upstream gradient.
-    inputs : dict
-    rng : numpy.random.Generator
-
-    Returns
-    -------
-    Report
-        With another hint on the failed entries whose error the last digit of the inputs explains.
+    rounding errors by ``1 / sqrt(eps)``, some 300. Returns the report with another hint on the failed entries whose
+    error the last digit of the inputs explains. ``differentiate`` takes inputs and returns the analytic gradients of
+    what was measured, under the report's upstream gradient.
     """
     gradients = differentiate(inputs)
     moved = dict.fromkeys(gradients, 0.0)

@@ -1,10 +1,11 @@
 """Checking the gradients of any function: ours, a student's, the user's own."""
 
+import math
 import warnings
 
 import numpy as np
 
-from minibn.gradcheck.arbiter import CENTRAL_TOLERANCE, Arbiter
+from minibn.gradcheck.arbiter import CENTRAL_TOLERANCE, KINK, Arbiter
 from minibn.gradcheck.arguments import (
     Absent,
     by_hand,
@@ -15,12 +16,12 @@ from minibn.gradcheck.arguments import (
     name_gradients,
     names_to_check,
     not_implemented,
-    require_float64,
+    open_inputs,
     require_outputs,
     require_unchanged,
 )
 from minibn.gradcheck.compare import Comparison
-from minibn.gradcheck.diagnose import KINK, blame_rounding, diagnose
+from minibn.gradcheck.diagnose import blame_rounding, diagnose
 from minibn.gradcheck.measure import gradient_error
 from minibn.gradcheck.numeric import CENTRAL_STEPS, Probe, as_outputs, draw_direction, is_floating, steps_of
 from minibn.gradcheck.report import Entry, Report
@@ -89,17 +90,18 @@ def check_function(forward, backward, inputs, *, title=None, wrt=None, seed=0, *
     >>> report.ok
     True
     """
-    copies = copy_inputs(inputs)
-    before = copy_inputs(inputs)
-    require_float64(copies)
-    names = names_to_check(copies, wrt)
+    before, copies, names = open_inputs(inputs, wrt)
     rng = make_rng(seed, 4)     # [seed, 0] would be the stream of default_rng(seed), perhaps x's own
     try:
         result = forward(**copies)
     except NotImplementedError as error:
         upstream, gradients = None, dict.fromkeys(names, not_implemented(error))
     else:
-        *outputs, cache = _outputs_and_cache(result)
+        if not isinstance(result, tuple | list) or len(result) < 2:
+            raise ValueError(f"forward: expected it to return (out, cache), got {type(result).__name__}; "
+                             f"return a tuple whose last entry is what backward needs")
+        *outputs, cache = result
+        require_outputs(as_outputs(outputs))
         upstream = tuple(draw_upstream(output, rng) for output in outputs)
         gradients, again = (by_hand(lambda: backward(*upstream, cache), copies, names) for _ in range(2))
         require_unchanged(before, copies)
@@ -119,20 +121,11 @@ def check_function(forward, backward, inputs, *, title=None, wrt=None, seed=0, *
     return blame_rounding(report, differentiate, before, rng)
 
 
-def _outputs_and_cache(result):
-    if not isinstance(result, tuple | list) or len(result) < 2:
-        raise ValueError(f"forward: expected it to return (out, cache), got {type(result).__name__}; "
-                         f"return a tuple whose last entry is what backward needs")
-    require_outputs(as_outputs(result[:-1]))
-    return result
-
-
 def _require_same(gradients, again):
     """Refuse a backward that accumulates. A NaN is left to the report, which says where it is."""
     for name, gradient in gradients.items():
-        if isinstance(gradient, Absent) or isinstance(again[name], Absent):
-            continue
-        if gradient_error(again[name], gradient) > 1e-9:
+        absent = isinstance(gradient, Absent) or isinstance(again[name], Absent)
+        if not absent and gradient_error(again[name], gradient) > 1e-9:
             raise ValueError(f"backward: expected the same gradient of {name!r} when called twice with one cache, "
                              f"got another; it must neither accumulate nor change its cache")
 
@@ -183,10 +176,7 @@ def check_gradient_values(
         if not value > 0:
             raise ValueError(f"{name}: expected a positive number, got {value}; leave it out for the default")
     rng = make_rng(seed, 1)
-    copies = copy_inputs(inputs)
-    before = copy_inputs(inputs)
-    require_float64(copies)
-    names = names_to_check(copies, wrt)
+    before, copies, names = open_inputs(inputs, wrt)
     gradients = name_gradients(gradients, copies, names)
     there = {name: gradient for name, gradient in gradients.items() if not isinstance(gradient, Absent)}
     elements = sum(gradient.size for gradient in there.values())
@@ -199,7 +189,7 @@ def check_gradient_values(
     constant = [name for name, value in before.items() if is_floating(value) and name not in names]
     if constant:
         notes.append(f"held constant: {', '.join(constant)}")
-    entries = {name: Entry.absent(name, copies[name].shape, tolerance, *gradient)
+    entries = {name: Entry(name, copies[name].shape, math.nan, tolerance, None, math.nan, math.nan, *gradient)
                for name, gradient in gradients.items() if name not in there}
     evaluations = 0
     if there:
@@ -210,7 +200,15 @@ def check_gradient_values(
         found = comparison.by_elements() if elementwise else comparison.by_directions(max_elements)
         entries.update({entry.name: entry for entry in found})
         evaluations = comparison.evaluations
-        notes += _notes_on_the_complex_step(comparison, function, before, found)
+        if comparison.overruled:
+            kinks = {entry.name for entry in found if entry.hint.startswith(KINK)}
+            reason = _not_analytic(function, before, at_kinks=kinks.issuperset(comparison.overruled))
+            notes.append(f"{reason}; central differences judge {', '.join(comparison.overruled)}, to "
+                         f"{CENTRAL_TOLERANCE:.0e}")
+        if comparison.unsettled:
+            notes.append(f"the complex step stands alone for {', '.join(comparison.unsettled)}: central differences at "
+                         f"two step sizes do not agree with each other there, as where a batch norm meets nearly equal "
+                         f"rows")
     kind = "complex step" if method == "complex" else "central differences"
     return Report(
         title=title or getattr(function, "__name__", "function"),
@@ -221,20 +219,6 @@ def check_gradient_values(
         entries=tuple(entries[name] for name in names),
         notes=tuple(notes),
     )
-
-
-def _notes_on_the_complex_step(comparison, function, inputs, entries):
-    """What to say of the tensors that central differences judge, and of those that they cannot judge."""
-    notes = []
-    if comparison.overruled:
-        kinks = [entry.name for entry in entries if entry.hint.startswith(KINK)]
-        reason = _not_analytic(function, inputs, at_kinks=set(comparison.overruled) <= set(kinks))
-        notes.append(f"{reason}; central differences judge {', '.join(comparison.overruled)}, to "
-                     f"{CENTRAL_TOLERANCE:.0e}")
-    if comparison.unsettled:
-        notes.append(f"the complex step stands alone for {', '.join(comparison.unsettled)}: central differences at two "
-                     f"step sizes do not agree with each other there, as where a batch norm meets nearly equal rows")
-    return notes
 
 
 def _not_analytic(function, inputs, at_kinks=False):
@@ -281,8 +265,8 @@ def numerical_gradient(function, inputs, name, *, upstream=None, method="complex
         return gradient
     arbiter = Arbiter(function, inputs, upstream)
     direction = draw_direction(gradient.shape, make_rng(0, 1))
-    arbiter.judge({name: float(np.sum(gradient * direction))}, {name: direction})
-    if not arbiter.overruled:
+    slope = float(np.sum(gradient * direction))
+    if arbiter.verdict(name, slope, direction, largest=abs(slope)) != "overruled":
         return gradient
     warnings.warn(f"function: {_not_analytic(function, inputs)}; these are central differences", stacklevel=2)
-    return arbiter.probe.gradient(name, CENTRAL_STEPS[0])
+    return arbiter.gradient(name, CENTRAL_STEPS[0])

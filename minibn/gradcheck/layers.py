@@ -76,26 +76,37 @@ def check_gradients(
     work = _randomised_float64_copy(cell, rng)
     x = _as_float64(x)
     layer = getattr(cell, "cell", cell)
-    known = {"mask": mask, "statistics": statistics, "data": _random_data(layer, x, rng) if data is None else data}
+    if data is None and getattr(layer, "data_names", ()):       # in float64, as training would draw it
+        data = {name: _as_float64(values) for name, values in layer.draw_data(rng, *x.shape[:2]).items()}
+    known = {"mask": mask, "statistics": statistics, "data": data}
     known = {name: value for name, value in known.items() if value is not None}
     options = {"seed": seed, "title": _title(cell, x, mask, statistics, initial_state),
                "method": getattr(layer, "check_method", "complex"), **options}
-    if hasattr(cell, "loss_and_grads"):
+    is_model = hasattr(cell, "loss_and_grads")
+    if is_model:
         if initial_state is not None or first_step:
             raise ValueError("initial_state, first_step: expected none for a model, got one; "
                              "pass initial_noise=, or check model.cell")
-        y = _random_labels(cell, x, rng) if y is None else y
-        return _check_model(work, x, y, known, _as_float64(initial_noise), options)
-    if y is not None or initial_noise is not None:
-        raise ValueError("y, initial_noise: expected none for a layer, got one; pass a model or leave them out")
-    if first_step:
-        known["first_step"] = first_step
-    if initial_state is not None:
-        report = _check_layer(work, x, tuple(map(_as_float64, initial_state)), known, options)
+        if y is None:
+            sizes = dict(zip("TN", x.shape, strict=False))
+            y = rng.integers(cell.classes, size=[sizes[axis] for axis in cell.label_axes.split()])
+            y = array_module(x).asarray(y)
+        report = _check_model(work, x, y, known, _as_float64(initial_noise), options)
     else:
-        learned = _check_layer(work, x, None, known, options)
-        report = _with_given_states(learned, work, x, known, rng, options)
-    return _where_to_look(report, "cell")
+        if y is not None or initial_noise is not None:
+            raise ValueError("y, initial_noise: expected none for a layer, got one; pass a model or leave them out")
+        if first_step:
+            known["first_step"] = first_step
+        if initial_state is not None:
+            initial_state = tuple(map(_as_float64, initial_state))
+        report = _check_layer(work, x, initial_state, known, options)
+        if initial_state is None:
+            report = _with_given_states(report, work, x, known, rng, options)
+    if not any(entry.wrong for entry in report.entries):
+        return report
+    where = "model.cell" if is_model else "cell"
+    note = f"minibn.trace({where}, x, dh).check() shows the first wrong quantity on the way back"
+    return replace(report, notes=(*report.notes, note))
 
 
 def _check_layer(work, x, initial_state, known, options, label=""):
@@ -118,25 +129,17 @@ def _check_layer(work, x, initial_state, known, options, label=""):
     inputs = {"x": x, **{name: work.params[name] for name in learned}, **states}
     report = check_function(forward, backward, inputs, **{"explain": explain_with(work, x), **options})
     wrong = [entry.name for entry in report.entries if entry.name in learned and entry.wrong]
-    parts = parts_that_came(work, x, wrong, make_rng(options["seed"], 5), initial_state=initial_state, **known)
+    settings = known | ({"initial_state": initial_state} if given else {})
+    parts = parts_that_came(work, x, wrong, make_rng(options["seed"], 5), settings)
     return replace(report, entries=tuple(
         replace(entry, hint=f"{entry.hint}; {parts[entry.name]}") if entry.name in parts else entry
         for entry in report.entries))
 
 
-def _where_to_look(report, layer):
-    """The report with a note on the next step, where a gradient is wrong."""
-    if not any(entry.wrong for entry in report.entries):
-        return report
-    note = f"minibn.trace({layer}, x, dh).check() shows the first wrong quantity on the way back"
-    return replace(report, notes=(*report.notes, note))
-
-
 def _with_given_states(learned, work, x, known, rng, options):
     """The report on the learned states, and rows for random states of every example."""
-    learned_states = [work.params[name] for name in work.state_names]
     states = tuple(array_module(value).asarray(0.5 * rng.standard_normal((x.shape[1], *value.shape)))
-                   for value in learned_states)
+                   for value in map(work.params.get, work.state_names))
     label = " (per example)"
     options = {**options, "wrt": [f"{name}{label}" for name in work.state_names]}
     given = _check_layer(work, x, states, known, options, label)
@@ -155,9 +158,8 @@ def _check_model(work, x, y, known, initial_noise, options):
     inputs = {"x": x, "initial_noise": initial_noise, **work.params}
     gradients = by_hand(lambda: work.loss_and_grads(x, y, initial_noise=initial_noise, **known)[1], inputs,
                         list(work.params))
-    options = {"explain": explain_with(work.cell, x), **options}
-    report = check_gradient_values(loss, inputs, gradients, wrt=list(work.params), **options)
-    return _where_to_look(report, "model.cell")
+    return check_gradient_values(loss, inputs, gradients, wrt=list(work.params),
+                                 **{"explain": explain_with(work.cell, x), **options})
 
 
 def _randomised_float64_copy(cell, rng):
@@ -173,18 +175,6 @@ def _randomised_float64_copy(cell, rng):
     return work
 
 
-def _random_labels(model, x, rng):
-    sizes = dict(zip("TN", x.shape, strict=False))
-    return array_module(x).asarray(rng.integers(model.classes, size=[sizes[axis] for axis in model.label_axes.split()]))
-
-
-def _random_data(layer, x, rng):
-    """In float64, as training would draw it; None for most cells, which take nothing at each step."""
-    if not getattr(layer, "data_names", ()):
-        return None
-    return {name: _as_float64(values) for name, values in layer.draw_data(rng, *x.shape[:2]).items()}
-
-
 def _as_float64(value):
     return value.astype(np.float64) if is_floating(value) else value
 
@@ -192,12 +182,15 @@ def _as_float64(value):
 def _title(cell, x, mask, statistics, initial_state):
     inner = getattr(cell, "cell", cell)
     sizes = dict(zip("TND", x.shape, strict=False), H=getattr(inner, "hidden_size", "?"))
-    words = [" ".join(f"{symbol}={size}" for symbol, size in sizes.items())]
-    words += ["integer x"] if x.ndim == 2 else []
-    words += [] if mask is None else ["masked"]
-    if cell.terms:
-        words.append("batch statistics" if statistics is None else "given statistics")
-    words += [] if initial_state is None else ["given initial states"]
     title = getattr(inner, "title", type(inner).__name__)
     name = title if inner is cell else f"{type(cell).__name__} of {title}"
-    return f"{name}: {', '.join(words)}"
+    return describe_call(name, sizes, x, cell.terms, mask, statistics, initial_state)
+
+
+def describe_call(name, sizes, x, terms, mask, statistics, initial_state):
+    """The title of a check or a trace: what ran, its sizes, and with what."""
+    words = [" ".join(f"{symbol}={size}" for symbol, size in sizes.items())]
+    words += ["integer x"] * (x.ndim == 2) + ["masked"] * (mask is not None)
+    if terms:
+        words.append("batch statistics" if statistics is None else "given statistics")
+    return f"{name}: {', '.join(words + ['given initial states'] * (initial_state is not None))}"

@@ -8,7 +8,7 @@ from itertools import combinations
 
 import numpy as np
 
-from minibn.gradcheck.diagnose import diagnose
+from minibn.gradcheck.diagnose import all_close, diagnose
 
 AXES = {"T": "time step", "N": "example", "D": "input feature", "H": "unit", "G": "gate block"}
 EQUAL = 1e-8
@@ -31,13 +31,7 @@ def explain_with(layer, x):
 
 
 class Shapes:
-    """What the axes of a layer's tensors are: the hints on their elements.
-
-    Parameters
-    ----------
-    layer : layer
-    x : ndarray
-    """
+    """What the axes of a layer's tensors are: the hints on their elements."""
 
     def __init__(self, layer, x):
         declaration = getattr(layer, "declaration", None)
@@ -64,66 +58,50 @@ class Shapes:
                 return hint
         hint = diagnose(analytic, numeric, allowed)
         for count, words in self.counts.items():
-            if hint.startswith("a constant factor") and _close(count * analytic, numeric, allowed):
+            if hint.startswith("a constant factor") and all_close(count * analytic, numeric, allowed):
                 return f"{hint}, and {count} is the number of {words}"
         return hint
 
     def _exchanged(self, axes, analytic, numeric, allowed):
         """Two gate blocks that stand in each other's place."""
-        if axes[-1:] != "G" or _close(analytic, numeric, allowed):
+        if axes[-1:] != "G":
             return ""
-        blocks = len(self.gates)
-        width = analytic.shape[-1] // blocks
-        for j, k in combinations(range(blocks), 2):
-            order = list(range(blocks))
+        blocks = analytic.reshape(*analytic.shape[:-1], len(self.gates), -1)
+        for j, k in combinations(range(len(self.gates)), 2):
+            order = list(range(len(self.gates)))
             order[j], order[k] = k, j
-            columns = np.concatenate([np.arange(block * width, (block + 1) * width) for block in order])
-            if _close(analytic[..., columns], numeric, allowed):
-                a, b = self.gates[j], self.gates[k]
-                return f"the gate blocks {a} and {b} are exchanged: swapped, this would be right"
+            if all_close(blocks[..., order, :].reshape(analytic.shape), numeric, allowed):
+                return (f"the gate blocks {self.gates[j]} and {self.gates[k]} are exchanged: swapped, this would be "
+                        f"right")
         return ""
 
     def _in_one_place(self, axes, analytic, numeric, allowed):
         """The steps, gates, examples ... outside of which all is right, and the pattern inside."""
         wrong = ~(np.abs(analytic - numeric) <= allowed)
-        places, inside = [], [slice(None)] * analytic.ndim
+        places, inside = [], [np.ones(size, bool) for size in wrong.shape]
         for axis, letter in enumerate(axes):
             hit = wrong.any(axis=tuple(k for k in range(wrong.ndim) if k != axis))
-            names = list(map(str, range(len(hit))))
+            names, known = range(len(hit)), f"0 .. {len(hit) - 1}"
             if letter == "G":
-                hit, names = hit.reshape(len(self.gates), -1).any(axis=1), self.gates
+                hit, names, known = hit.reshape(len(self.gates), -1).any(axis=1), self.gates, ", ".join(self.gates)
             if hit.all():
                 continue
-            chosen = [name for name, is_hit in zip(names, hit, strict=True) if is_hit]
+            chosen = [str(name) for name, is_hit in zip(names, hit, strict=True) if is_hit]
             shown = [*chosen[:SHOWN], "..."] if len(chosen) > SHOWN else chosen
-            places.append(f"{AXES[letter]} {', '.join(shown)} (of {_range(names)})")
+            places.append(f"{AXES[letter]} {', '.join(shown)} (of {known})")
             inside[axis] = np.repeat(hit, analytic.shape[axis] // len(hit))
         if not places:
             return ""
-        part = np.ix_(*(np.arange(size)[chosen] for size, chosen in zip(analytic.shape, inside, strict=True)))
+        part = np.ix_(*inside)
         return f"wrong only at {', '.join(places)}: there {diagnose(analytic[part], numeric[part], allowed)}"
 
 
-def parts_that_came(layer, x, names, rng, mask=None, statistics=None, first_step=0, initial_state=None, data=None):
-    """Which part of the sum a parameter's gradient is: the loss of one step or example, its use at one step.
+def parts_that_came(layer, x, names, rng, settings):
+    """Which part of the sum a wrong gradient is: the loss of one step or example, a parameter's use at one step.
 
-    Parameters
-    ----------
-    layer : layer
-        In float64, with random parameters.
-    x, mask, statistics, first_step, initial_state, data
-        As for its ``forward``.
-    names : list of str
-        The parameters with a wrong gradient.
-    rng : numpy.random.Generator
-
-    Returns
-    -------
-    dict of str to str
-        Name -> hint, for those whose gradient is such a part.
+    A dict, name -> hint, of those of the named parameters whose gradient is such a part. The settings are what the
+    layer's ``forward`` takes beside x.
     """
-    settings = {"mask": mask, "statistics": statistics, "first_step": first_step, "initial_state": initial_state}
-    settings |= {} if data is None else {"data": data}
     if not names or len(x) > LONGEST or not isinstance(layer.params[names[0]], np.ndarray):
         return {}
     try:
@@ -138,11 +116,8 @@ def _part_that_came(layer, x, settings, name, rng):
     direction = rng.standard_normal(layer.params[name].shape)
     came = float(np.sum(layer.backward(dh, cache)[1][name] * direction))
     losses = (dh * _slope(layer, x, settings, name, direction)).sum(axis=2)             # (T, N)
-    ends = [layer.map_params(lambda value: value) for _ in "ab"]
-    for end, step in zip(ends, (1e-5, -1e-5), strict=True):
-        end.params[name] = layer.params[name] + step * direction
-    central = np.sum(dh * (ends[0].forward(x, **settings)[0] - ends[1].forward(x, **settings)[0])) / 2e-5
-    if not abs(central - losses.sum()) <= 1e-5 * np.abs(losses).max():
+    above, below = (_moved(layer, name, sign * 1e-5 * direction).forward(x, **settings)[0] for sign in (1, -1))
+    if not abs(np.sum(dh * (above - below)) / 2e-5 - losses.sum()) <= 1e-5 * np.abs(losses).max():
         return ""                                   # the complex step cannot be believed here
     uses = np.zeros(0)
     if name not in layer.state_names and getattr(layer, "input_statistics", "") == "step":
@@ -158,12 +133,19 @@ def _part(came, shares, words):
     if len(shares) < 2 or abs(came - total) <= EQUAL * scale:
         return ""
     for k, share in enumerate(shares):
-        place = f"{words} {k} (of {_range(range(len(shares)))})"
+        place = f"{words} {k} (of 0 .. {len(shares) - 1})"
         if abs(came - share) <= EQUAL * scale:
             return f"only {place} is in it"
         if abs(came - (total - share)) <= EQUAL * scale:
             return f"{place} is not in it"
     return ""
+
+
+def _moved(layer, name, offset):
+    """A copy of the layer with something added to one parameter."""
+    moved = layer.map_params(lambda value: value)
+    moved.params[name] = layer.params[name] + offset
+    return moved
 
 
 def _slope(layer, x, settings, name, direction, at=None, step=1e-30):
@@ -172,29 +154,21 @@ def _slope(layer, x, settings, name, direction, at=None, step=1e-30):
     For one, the sequence is run in three pieces: every step has its own statistics, and starts from a given state.
     """
     plain = layer.map_params(lambda value: value.astype(complex))
-    moved = plain.map_params(lambda value: value)
-    moved.params[name] = plain.params[name] + 1j * step * direction
+    moved = _moved(plain, name, 1j * step * direction)
     x = x.astype(complex) if x.dtype.kind == "f" else x
-    mask, state, first = settings["mask"], settings["initial_state"], settings["first_step"]
+    state = settings.get("initial_state")
     state = None if state is None else tuple(value.astype(complex) for value in state)
     pieces = [(moved, slice(0, None))] if at is None else [(plain, slice(0, at)), (moved, slice(at, at + 1)),
                                                            (plain, slice(at + 1, None))]
     found = []
     for runner, piece in pieces:
         if len(x[piece]):
-            data = {"data": {key: values[piece] for key, values in settings.get("data", {}).items()}}
-            h, cache = runner.forward(x[piece], mask=None if mask is None else mask[piece], initial_state=state,
-                                      statistics=settings["statistics"], first_step=first + piece.start,
-                                      **(data if "data" in settings else {}))
+            own = {**settings, "initial_state": state, "first_step": settings.get("first_step", 0) + piece.start}
+            if "mask" in settings:
+                own["mask"] = settings["mask"][piece]
+            if "data" in settings:
+                own["data"] = {key: values[piece] for key, values in settings["data"].items()}
+            h, cache = runner.forward(x[piece], **own)
             state = cache.final_state
             found.append(h.imag / step)
     return np.concatenate(found)
-
-
-def _close(analytic, numeric, allowed):
-    return bool(np.all(np.abs(analytic - numeric) <= allowed))
-
-
-def _range(names):
-    names = list(names)
-    return f"{names[0]} .. {names[-1]}" if isinstance(names[0], int) or names[0].isdigit() else ", ".join(names)

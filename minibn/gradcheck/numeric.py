@@ -62,17 +62,12 @@ class Probe:
     Parameters
     ----------
     function : callable
-        ``function(**inputs)`` returns an array or a tuple of arrays.
+        ``function(**inputs)`` returns an array or a tuple of arrays. ``evaluations`` counts its calls.
     inputs : dict
         Floating arrays are copied (as complex128 for the complex step), the rest is passed on as it is.
     upstream : tuple
         One array, or None, per output.
     method : {"complex", "central"}
-
-    Attributes
-    ----------
-    evaluations : int
-        How often the function was called.
     """
 
     def __init__(self, function, inputs, upstream, method):
@@ -95,30 +90,32 @@ class Probe:
 
     def element(self, name, flat_index, step):
         """The derivative with respect to one element; a central step is relative to a large element."""
-        place = self.inputs[name].reshape(-1)  # a view: the copies are contiguous
-        base = place[flat_index].copy()
-        scale = 1.0 if self.method == "complex" else float(step_scale(to_host(base)))
+        place, base, scale = self._place(name, flat_index)
         return self._slope(place, flat_index, base, 1.0, step * scale)
 
     def sides(self, name, flat_index, step):
         """The slopes of one element just below and just above its value (central differences take their mean)."""
-        place = self.inputs[name].reshape(-1)
-        base = place[flat_index].copy()
-        step = step * float(step_scale(to_host(base)))
+        place, base, scale = self._place(name, flat_index)
+        step = step * scale
         below, here, above = (self._moved(place, flat_index, base, offset) for offset in (-step, 0.0, step))
         return tuple(self._weigh([a - b for a, b in zip(*pair, strict=True)]) / step
                      for pair in ((here, below), (above, here)))
 
     def size(self):
         """The sum of the absolute values of all terms of the scalar: what its rounding is relative to."""
-        terms = [abs(gradient * output) for gradient, output in zip(self._weights(), self._evaluate(), strict=True)]
-        return sum(float(array_module(term).sum(term)) for term in terms)
+        return _total(map(abs, self._terms(self._evaluate())))
 
     def gradient(self, name, step):
         """All elements' derivatives, one after the other, as a host array of the input's shape."""
         value = self.inputs[name]
         slopes = [self.element(name, index, step) for index in range(value.size)]
         return np.array(slopes, dtype=np.float64).reshape(value.shape)
+
+    def _place(self, name, flat_index):
+        """The flat array, one element of it, and the scale of a step there."""
+        place = self.inputs[name].reshape(-1)  # a view: the copies are contiguous
+        base = place[flat_index].copy()
+        return place, base, 1.0 if self.method == "complex" else float(step_scale(to_host(base)))
 
     def _slope(self, place, index, base, direction, step):
         if self.method == "complex":
@@ -143,11 +140,11 @@ class Probe:
         return [out.copy() if is_array(out) else out for out, gradient in outputs if gradient is not None]
 
     def _weigh(self, changes):
-        products = [gradient * change for gradient, change in zip(self._weights(), changes, strict=True)]
-        return sum(float(array_module(product).sum(product)) for product in products)
+        return _total(self._terms(changes))
 
-    def _weights(self):
-        return [gradient for gradient in self.upstream if gradient is not None]
+    def _terms(self, outputs):
+        weights = [gradient for gradient in self.upstream if gradient is not None]
+        return [gradient * output for gradient, output in zip(weights, outputs, strict=True)]
 
     def _try_complex_numbers(self):
         """One evaluation that refuses to lose an imaginary part silently, as a cast to float would."""
@@ -160,3 +157,7 @@ class Probe:
                 f"function: expected one that takes complex128, as a complex step needs, got an error ({error}); "
                 f"make buffers with the dtype of the inputs, avoid float casts, or pass method='central'"
             ) from error
+
+
+def _total(terms):
+    return sum(float(array_module(term).sum(term)) for term in terms)

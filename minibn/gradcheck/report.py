@@ -3,6 +3,8 @@
 import math
 from dataclasses import dataclass
 
+from minibn.tables import plain_table
+
 
 @dataclass(frozen=True)
 class Entry:
@@ -46,15 +48,10 @@ class Entry:
         """The error in units of its tolerance; NaN counts as infinite."""
         return math.inf if math.isnan(self.error) else self.error / self.tolerance
 
-    @classmethod
-    def absent(cls, name, shape, tolerance, how, hint):
-        """The row of a gradient that is not there."""
-        return cls(name, shape, math.nan, tolerance, None, math.nan, math.nan, how, hint)
-
     @property
     def measured(self):
         """Whether there was a gradient to measure."""
-        return self.how not in ABSENT
+        return self.how not in ("missing", "not implemented")
 
     @property
     def wrong(self):
@@ -63,16 +60,14 @@ class Entry:
 
     def cells(self):
         """The row of the table."""
+        shape = f"({','.join(map(str, self.shape))})"
         if not self.measured:
-            return (self.name, _shape(self.shape), "", "", self.how, "", "", "")
-        where = "direction" if self.index is None else "[" + ",".join(map(str, self.index)) + "]"
-        return (
-            self.name, _shape(self.shape), f"{self.error:.1e}", f"{self.tolerance:.0e}",
-            "ok" if self.ok else "FAIL", where, f"{self.analytic:+.9e}", f"{self.numeric:+.9e}",
-        )
+            return self.name, shape, "", "", self.how, "", "", ""
+        where = "direction" if self.index is None else f"[{','.join(map(str, self.index))}]"
+        return (self.name, shape, f"{self.error:.1e}", f"{self.tolerance:.0e}", "ok" if self.ok else "FAIL", where,
+                f"{self.analytic:+.9e}", f"{self.numeric:+.9e}")
 
 
-ABSENT = ("missing", "not implemented")
 COLUMNS = ("name", "shape", "error", "tolerance", "ok?", "worst at", "analytic", "numeric")
 
 
@@ -144,16 +139,7 @@ class Report:
         return f"<gradient check of {self.title}: {self.summary()}>"
 
     def __str__(self):
-        rows = [COLUMNS, *(entry.cells() for entry in self.entries)]
-        widths = [max(len(row[column]) for row in rows) for column in range(len(COLUMNS))]
-        left = {0, 1, 4, 5}
-        table = [
-            "  ".join(
-                cell.ljust(width) if column in left else cell.rjust(width)
-                for column, (cell, width) in enumerate(zip(row, widths, strict=True))
-            ).rstrip()
-            for row in rows
-        ]
+        table = plain_table([COLUMNS, *(entry.cells() for entry in self.entries)], "llrrllrr")
         reasons = {}        # one blank leaves many gradients out: its reason is given once
         for entry in self.entries:
             if entry.hint:
@@ -161,7 +147,7 @@ class Report:
         hints = [f"hint: {', '.join(names)}: {hint}" for (hint, _), names in reasons.items()]
         notes = [f"note: {note}" for note in self.notes]
         method = f"{self.method}, {self.evaluations} evaluations"
-        return "\n".join([self.title, method, "", *table, "", self.summary(), *hints, *notes])
+        return "\n".join([self.title, method, "", table, "", self.summary(), *hints, *notes])
 
 
 def _plain(value):
@@ -170,7 +156,3 @@ def _plain(value):
     if isinstance(value, tuple | list):
         return [_plain(part) for part in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value
-
-
-def _shape(shape):
-    return "(" + ",".join(map(str, shape)) + ")"

@@ -10,6 +10,7 @@ from minibn.gradcheck.layers import check_gradients
 from minibn.layers import RecurrentLayer
 from minibn.models import LanguageModel, SequenceClassifier
 from minibn.statistics import PopulationStatistics, Statistics
+from minibn.tables import plain_table
 
 T, N, D, H, CLASSES = 5, 6, 3, 4, 7   # all different: a mixed-up axis must not fit
 
@@ -57,12 +58,11 @@ def gradcheck_table(names):
     ok : bool
     """
     reports = run_standard_checks(names)
-    width = max(len(report.title) for report in reports)
-    lines = [f"{report.title:<{width}}  {'ok  ' if report.ok else 'FAIL'}  {report.summary()}" for report in reports]
+    table = plain_table([(r.title, "ok  " if r.ok else "FAIL", r.summary()) for r in reports], "l")
     failed = [report for report in reports if not report.ok]
     verdict = f"{len(failed)} of {len(reports)} checks FAILED" if failed else f"all {len(reports)} checks passed"
     heading = "error of a tensor's gradient: max|a - n| / max(max|n|, 1e-3 of the largest gradient in the check)"
-    return "\n".join([heading, *lines, *(f"\n{report}" for report in failed), verdict]), not failed
+    return "\n".join([heading, table, *(f"\n{report}" for report in failed), verdict]), not failed
 
 
 def _variants(declaration):

@@ -17,18 +17,9 @@ NUDGE = 1e-4
 
 
 def find_calls(function, inputs):
-    """The calls that keep a function from being analytic.
+    """The calls that keep a function from being analytic: a list of "np.var in forward (mine.py:12)".
 
-    Parameters
-    ----------
-    function : callable
-    inputs : dict
-
-    Returns
-    -------
-    list of str
-        "np.var in forward (mine.py:12)", in the order of the first call. Empty where none was seen, as in code
-        outside NumPy, on device arrays, or after a cast by ``np.asarray``.
+    Empty where none was seen, as in code outside NumPy, on device arrays, or after a cast by ``np.asarray``.
     """
     if any(is_floating(value) and array_module(value) is not np for value in inputs.values()):
         return []
@@ -48,10 +39,8 @@ def _matters(function, inputs, label, outputs):
 
 def _run(function, inputs, log, nudged=None):
     """The floating outputs as plain arrays; None if the function does not take such arrays."""
-    watched = {
-        name: _watch(value.astype(np.complex128), log, nudged) if is_floating(value) else value
-        for name, value in inputs.items()
-    }
+    watched = {name: _watch(value.astype(np.complex128), (log, nudged)) if is_floating(value) else value
+               for name, value in inputs.items()}
     try:
         with warnings.catch_warnings(), np.errstate(all="ignore"):
             warnings.simplefilter("ignore")
@@ -61,73 +50,75 @@ def _run(function, inputs, log, nudged=None):
     return [np.asarray(out) for out in outputs if isinstance(out, np.ndarray | np.inexact) and out.dtype.kind in "fc"]
 
 
-def _watch(value, log, nudged):
+def _watch(value, watch):
     """The same number or array, watched, scalars as arrays of no dimensions."""
     if not isinstance(value, np.ndarray | np.inexact) or value.dtype.kind not in "fc":
         return value
     watched = np.asarray(value).view(Watched)
-    watched.log, watched.nudged = log, nudged
+    watched.watch = watch
     return watched
 
 
 class Watched(np.ndarray):
-    """An array that writes down who takes complex numbers and returns real ones."""
+    """An array that writes down who takes complex numbers and returns real ones.
 
-    log, nudged = None, None
+    ``watch`` is the log that it writes, and the call, if any, whose result it nudges.
+    """
 
     def __array_finalize__(self, parent):
-        if isinstance(parent, Watched):
-            self.log, self.nudged = parent.log, parent.nudged
+        self.watch = getattr(parent, "watch", None)
 
     def __array_ufunc__(self, ufunc, method, *arguments, out=None, **settings):
         if out is not None:
             settings["out"] = _plain(out)
         result = getattr(ufunc, method)(*_plain(arguments), **_plain(settings))
-        result = self._seen(f"np.{'abs' if ufunc is np.absolute else ufunc.__name__}", ufunc.__name__,
-                            (arguments, settings), result)
+        name = f"np.{'abs' if ufunc is np.absolute else ufunc.__name__}"
+        result = self._seen(name, (arguments, settings), result)
         return out[0] if out is not None and len(out) == 1 else result
 
     def __array_function__(self, function, types, arguments, settings):
         result = function(*_plain(arguments), **_plain(settings))
         name = f"{function.__module__}.{function.__name__}".replace("numpy", "np", 1)
-        return self._seen(name, function.__name__, (arguments, settings), result)
+        return self._seen(name, (arguments, settings), result)
 
     def __getitem__(self, index):
-        return _watch(super().__getitem__(index), self.log, self.nudged)
+        return _watch(super().__getitem__(index), self.watch)
 
     def __iter__(self):
         return (self[i] for i in range(len(self)))
 
     @property
     def real(self):
-        return self._seen(".real", "real", self, np.asarray(self).real)
+        return self._seen(".real", self, np.asarray(self).real)
 
     @property
     def imag(self):
-        return self._seen(".imag", "imag", self, np.asarray(self).imag)
+        return self._seen(".imag", self, np.asarray(self).imag)
 
-    def var(self, *arguments, **settings):
-        return self._seen(".var", "var", self, np.asarray(self).var(*arguments, **settings))
-
-    def std(self, *arguments, **settings):
-        return self._seen(".std", "std", self, np.asarray(self).std(*arguments, **settings))
-
-    def astype(self, dtype, *arguments, **settings):
-        return self._seen(".astype", "astype", self, np.asarray(self).astype(dtype, *arguments, **settings))
-
-    def _seen(self, name, short, arguments, result):
+    def _seen(self, name, arguments, result):
         """The watched result, after a look at what went in and came out."""
         results = result if isinstance(result, tuple | list) else (result,)
         kinds = {part.dtype.kind for part in results if isinstance(part, np.ndarray | np.inexact)}
-        if _has_complex(arguments) and ("f" in kinds or short in STAYS_COMPLEX):
-            label = f"{name}{_caller()}"
-            self.log[label] = True
-            if label == self.nudged:
+        if _has_complex(arguments) and ("f" in kinds or name.rpartition(".")[2] in STAYS_COMPLEX):
+            (log, nudged), label = self.watch, f"{name}{_caller()}"
+            log[label] = True
+            if label == nudged:
                 result = _nudge(result)
         if isinstance(result, tuple | list):
-            parts = [_watch(part, self.log, self.nudged) for part in result]
+            parts = [_watch(part, self.watch) for part in result]
             return type(result)(*parts) if hasattr(result, "_fields") else type(result)(parts)
-        return _watch(result, self.log, self.nudged)
+        return _watch(result, self.watch)
+
+
+def _seen_method(name):
+    def method(self, *arguments, **settings):
+        return self._seen(f".{name}", self, getattr(np.asarray(self), name)(*arguments, **settings))
+
+    return method
+
+
+for _name in ("var", "std", "astype"):
+    setattr(Watched, _name, _seen_method(_name))
 
 
 def _nudge(result):

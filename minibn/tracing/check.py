@@ -16,10 +16,11 @@ from minibn.tracing.report import TraceReport
 class Place(NamedTuple):
     """Where a quantity of one step is computed, and what was computed there."""
 
+    name: str
     visit: int
     value: np.ndarray
     gradient: np.ndarray
-    eps: float
+    unit: float         # it is moved in these
 
 
 def check_trace(trace, names=None, **options):
@@ -35,35 +36,29 @@ def check_trace(trace, names=None, **options):
     inputs = {"x": x, **cell.params, **given}
     gradients = {**trace.grads} if trace.dx is None else {"x": trace.dx, **trace.grads}
     if names is not None:
-        places = {key: place for key, place in places.items() if key[0] in names}
+        places = {label: place for label, place in places.items() if place.name in names}
         gradients = {name: gradient for name, gradient in gradients.items() if name in names}
-    labels = {f"{name}[{t}]": place for (name, t), place in places.items()}
-    units = {label: _unit(label, place) for label, place in labels.items()}
 
     def function(**values):
-        nudges = {place.visit: values[label] * units[label] - place.value for label, place in labels.items()}
+        nudges = {place.visit: values[label] * place.unit - place.value for label, place in places.items()}
         replay.layer.params.update({name: values[name] for name in cell.params if name not in given})
         start = tuple(values[name] for name in given) or None
         with np.errstate(invalid="ignore"):             # a central step that is too long: the report says NaN
             return replay.forward(nudges, values["x"], initial_state=start, **settings)[0]
 
-    inputs.update({label: place.value / units[label] for label, place in labels.items()})
-    gradients.update({label: place.gradient * units[label] for label, place in labels.items()})
+    inputs.update({label: place.value / place.unit for label, place in places.items()})
+    gradients.update({label: place.gradient * place.unit for label, place in places.items()})
     report = check_gradient_values(function, inputs, gradients, upstream=(trace.dh,), wrt=list(gradients),
                                    **{"title": trace.title, "method": cell.check_method, **options})
+    units = {label: place.unit for label, place in places.items()}
     entries = tuple(replace(entry, analytic=entry.analytic / units.get(entry.name, 1),
                             numeric=entry.numeric / units.get(entry.name, 1)) for entry in report.entries)
     return TraceReport(**{**vars(report), "entries": entries}, T=len(trace),
-                       quantities=tuple(dict.fromkeys(name for name, _ in places)))
-
-
-def _unit(label, place):
-    """What a step is measured in: a variance near zero must not become negative by a central difference."""
-    return float(place.value.min()) + place.eps if "_variance" in label else 1.0
+                       quantities=tuple(dict.fromkeys(place.name for place in places.values())))
 
 
 def _find_places(trace, cache, visits):
-    """(name, t) -> Place. What is normalized per sequence is at t = 0 alone."""
+    """Label, such as ``h_hat[3]`` -> Place. What is normalized per sequence is at t = 0 alone."""
     numbers = defaultdict(list)
     for number, (_, array) in enumerate(visits):
         numbers[id(array)].append(number)
@@ -83,5 +78,7 @@ def _find_places(trace, cache, visits):
                         f"{prefix}{name}: expected a line of the forward pass (engine={leaf.layer.engine!r}) that "
                         f"assigns it, got none; give it a variable of its own there, and use engine='equations'")
                 gradient = trace[prefix + name].gradient.reshape(-1, *array.shape)[t]
-                places[prefix + name, t] = Place(visited[0], array, gradient, leaf.layer.eps)
+                # A variance near zero must not become negative by a central difference.
+                unit = float(array.min()) + leaf.layer.eps if "_variance" in name else 1.0
+                places[f"{prefix}{name}[{t}]"] = Place(prefix + name, visited[0], array, gradient, unit)
     return places

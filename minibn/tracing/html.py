@@ -66,39 +66,35 @@ def _row(step, quantity):
 
 
 def heat_map(values, live=None, gates=""):
-    """A table of signs and shades for an array (N, G) or (1, G).
+    """A table of signs and shades for an array (N,), (N, G) or (1, G).
 
-    Parameters
-    ----------
-    values : ndarray of shape (N,), (N, G) or (1, G)
-    live : bool ndarray of shape (N,), optional
-        Padded examples are hatched.
-    gates : str
-        The letters of the blocks that the features are in, such as fiog.
+    Padded examples, those not ``live``, are hatched. ``gates`` are the letters of the blocks that the features are
+    in, such as fiog.
     """
-    values = values[:, None] if values.ndim == 1 else values
-    columns, heads = shown_columns(values.shape[1], gates)
+    values, columns, padded = cut(values, live, gates)
     shown = values[:ROWS, columns]
     finite = np.abs(values[np.isfinite(values)])
     largest = float(finite.max()) if finite.size else 0.0
-    width = len(columns) // max(len(heads), 1)
-    edges = [bool(heads) and j % width == 0 and j > 0 for j in range(len(columns))]
-    head = "".join(f"<th bgcolor=#fff{' class=b' if k else ''} colspan={width}>{gate}" for k, gate in enumerate(heads))
-    body = [f"<tr>{head}"] if heads else []
+    width = len(columns) // max(len(gates), 1)
+    edges = [bool(gates) and j % width == 0 and j > 0 for j in range(len(columns))]
+    head = "".join(f"<th bgcolor=#fff{' class=b' if k else ''} colspan={width}>{gate}" for k, gate in enumerate(gates))
+    body = [f"<tr>{head}"] if gates else []
     for n, row in enumerate(shown):
-        padded = len(values) > 1 and live is not None and not live[n]
         cells = "".join(_cell(value, largest, n, k, edge) for k, value, edge in zip(columns, row, edges, strict=True))
-        body.append(f"<tr class=d>{cells}<td class=e>/" if padded else f"<tr>{cells}")
+        body.append(f"<tr class=d>{cells}<td class=e>/" if padded[n] else f"<tr>{cells}")
+    left_out = "" if shown.shape == values.shape else f", {shown.shape[0]} × {shown.shape[1]} shown"
     return (f'<table class=m style="display:inline-table;margin:0;color:#000">{"".join(body)}'
-            f"</table><small>{_scale(values, shown, largest)}</small>")
+            f"</table><small>± {largest:.3g}{left_out}</small>")
 
 
-def shown_columns(width, gates):
-    """Which features are drawn, and the letters above them: of each gate the same number."""
-    if not gates:
-        return list(range(min(width, COLUMNS))), ""
-    block, shown = width // len(gates), COLUMNS // len(gates)
-    return [k * block + j for k in range(len(gates)) for j in range(min(block, shown))], gates
+def cut(values, live, gates):
+    """The array with two axes, which features are drawn (of each gate the same number), which rows are padded."""
+    values = values[:, None] if values.ndim == 1 else values
+    padded = np.zeros(len(values), bool) if live is None or len(values) == 1 else ~live
+    blocks = len(gates) or 1
+    width = values.shape[1] // blocks
+    columns = [k * width + j for k in range(blocks) for j in range(min(width, COLUMNS // blocks))]
+    return values, columns, padded
 
 
 def _cell(value, largest, n, k, edge):
@@ -120,8 +116,3 @@ def short(value):
     text = f"{value:.2g}" if value else "0"
     text = re.sub(r"e([+-])0*", lambda match: "e" + match[1].strip("+"), text).replace("0.", ".", 1)
     return f"−{text[1:]}" if text.startswith("-") else text
-
-
-def _scale(values, shown, largest):
-    cut = "" if shown.shape == values.shape else f", {shown.shape[0]} × {shown.shape[1]} shown"
-    return f"± {largest:.3g}{cut}"

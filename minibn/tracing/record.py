@@ -30,46 +30,38 @@ class Traced(NamedTuple):
 
 
 def record(cell, x, dh, **settings):
-    """Run the layer's own forward and backward.
+    """Run the layer's own forward and backward: quantities, the cache, and dx and grads as backward returned them.
 
-    Returns
-    -------
-    quantities : dict
-        Name -> Traced, stacked over time, in the order of the forward pass, on the host. Those of a layer in a
-        layer have its name in front, ``1.forward.f_tilde``.
-    cache : LayerCache
-    dx, grads
-        What backward returned.
+    The quantities are a dict, name -> Traced, stacked over time, in the order of the forward pass, on the host. Those
+    of a layer in a layer have its name in front, ``1.forward.f_tilde``.
     """
     _, cache = cell.forward(x, **settings)
-    steps, inputs = defaultdict(dict), defaultdict(dict)
+    steps, states, inputs = defaultdict(dict), defaultdict(dict), defaultdict(dict)
 
     def observe(*seen):
         *names, t, gradients, dstate = seen
-        steps["".join(f"{name}." for name in names)][t] = gradients, dstate
+        prefix = "".join(f"{name}." for name in names)
+        steps[prefix][t], states[prefix][t] = gradients, dstate
 
     def observe_input(*seen):
         *names, t, gradients = seen
         inputs["".join(f"{name}." for name in names)][t] = gradients
 
     dx, grads = cell.backward(dh, cache, observe=observe, observe_input=observe_input)
-    quantities = {"x": _of_x(cell, cache, dx)}
+    _, first = next(iter(cell.leaves()))
+    axes, equation = "N D" if cache.x.ndim == 3 else "N", first.quantities["x_term"].equation
+    quantities = {"x": Traced("x", "x_t", equation, axes, to_host(cache.x), to_host(dx))}
     for prefix, leaf in cache.leaves():
         declared = leaf.layer.declaration.gates
+        seen = [[by_t[prefix][t] for t in range(len(by_t[prefix]))] for by_t in (steps, states, inputs)]
         for name, row in table(leaf).items():
-            value = _stack(arrays(name, leaf))
-            gradient = _stack(gradients(name, steps[prefix], inputs[prefix], leaf))
+            value, gradient = (np.stack([to_host(array) for array in found])
+                               for found in (arrays(name, leaf), _pick(name, leaf, *seen)))
             if name in ("x_linear", "x_hat"):       # per sequence they are one array for all steps and examples
                 value, gradient = (array.reshape(leaf.inputs.x_linear.shape) for array in (value, gradient))
             gates = declared if declared and row.axes.endswith(f" {len(declared)}H") else ""
             quantities[prefix + name] = Traced(prefix + name, *row, value, gradient, gates)
     return quantities, cache, dx, grads
-
-
-def _of_x(cell, cache, dx):
-    _, first = next(iter(cell.leaves()))
-    axes, equation = "N D" if cache.x.ndim == 3 else "N", first.quantities["x_term"].equation
-    return Traced("x", "x_t", equation, axes, to_host(cache.x), to_host(dx))
 
 
 def table(leaf):
@@ -84,36 +76,16 @@ def table(leaf):
     return rows
 
 
-def arrays(name, cache):
+def arrays(name, leaf):
     """The very arrays that a layer's cache holds for a quantity: one for each step, or one for all of them."""
+    return _pick(name, leaf, leaf.sequence.steps, leaf.sequence.states, leaf.inputs.x_bn)
+
+
+def _pick(name, leaf, steps, states, inputs):
+    """A quantity out of what there is at each step, values or gradients: in the records, the states, the input's BN."""
     if name.endswith("_carried"):
-        return [state[_place(name, cache)] for state in cache.sequence.states]
-    if _of_the_input(name):
-        return [getattr(bn, _field(name)) for bn in cache.inputs.x_bn]
-    return [getattr(step, name) for step in cache.sequence.steps]
-
-
-def gradients(name, steps, inputs, cache):
-    """Likewise the gradients, out of what the layer's backward showed: t -> (gradients, dstate), t -> gradients."""
-    if name.endswith("_carried"):
-        return [steps[t][1][_place(name, cache)] for t in range(len(steps))]
-    if _of_the_input(name):
-        return [getattr(inputs[t], _field(name)) for t in range(len(inputs))]
-    return [getattr(steps[t][0], name) for t in range(len(steps))]
-
-
-def _place(name, cache):
-    """Where a carried state is among the states."""
-    return cache.sequence.names.index(name.removesuffix("_carried"))
-
-
-def _of_the_input(name):
-    return name.startswith("x_") and name != "x_term"
-
-
-def _field(name):
-    return "a" if name == "x_linear" else name.removeprefix("x_")
-
-
-def _stack(values):
-    return np.stack([to_host(value) for value in values])
+        place = leaf.sequence.names.index(name.removesuffix("_carried"))
+        return [state[place] for state in states]
+    if name.startswith("x_") and name != "x_term":
+        return [getattr(bn, "a" if name == "x_linear" else name.removeprefix("x_")) for bn in inputs]
+    return [getattr(step, name) for step in steps]

@@ -20,19 +20,9 @@ METHODS = ("_input_forward", "_recur_forward")      # of a layer: everything tha
 
 
 class Replay:
-    """A layer that can be nudged.
+    """A copy of a layer that can be nudged: ``layer``, whose ``params`` may be rebound.
 
-    Parameters
-    ----------
-    cell : layer
-        It stays as it is.
-
-    Attributes
-    ----------
-    layer : layer
-        Runs the visited functions; its ``params`` may be rebound.
-    without_source : list of str
-        Functions whose source is not to be had: nothing inside them can be nudged.
+    Nothing can be nudged inside the functions ``without_source``, a list of names.
     """
 
     def __init__(self, cell):

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from minibn.gradcheck import Report
+from minibn.tables import plain_table
 
 COLUMNS = 12
 """So many time steps stand side by side; of a longer trace the last ones, where the way back begins."""
@@ -42,16 +43,11 @@ class TraceReport(Report):
         times = range(max(0, self.T - COLUMNS), self.T)
         rows = [["quantity", *(f"t = {t}" for t in times)]]
         rows += [[name, *(_cell(entries.get(f"{name}[{t}]")) for t in times)] for name in self.quantities]
-        inputs = [entry for name, entry in entries.items() if "[" not in name]
-        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-        table = ["  ".join([row[0].ljust(widths[0]), *(c.rjust(w) for c, w in zip(row[1:], widths[1:], strict=True))])
-                 for row in rows]
-        width = max((len(entry.name) for entry in inputs), default=0)
-        summed = [f"{entry.name.ljust(width)}  {_cell(entry)}" for entry in inputs]
+        summed = plain_table([(name, _cell(entry)) for name, entry in entries.items() if "[" not in name], "l")
         hidden = self.T - len(times)
-        lines = [self.title, f"{self.method}, {self.evaluations} evaluations", "", *table]
+        lines = [self.title, f"{self.method}, {self.evaluations} evaluations", "", plain_table(rows)]
         lines += [f"({hidden} earlier steps not shown)"] * bool(hidden)
-        lines += ["", "inputs and parameters", *summed] * bool(summed)
+        lines += ["", "inputs and parameters", summed] * bool(summed)
         return "\n".join([*lines, "", self.summary(), *self._faults(), *(f"note: {note}" for note in self.notes)])
 
     def _faults(self):

@@ -5,6 +5,7 @@ import numpy as np
 from minibn.backend import to_host
 from minibn.errors import is_array
 from minibn.gradcheck.arguments import require_layer
+from minibn.gradcheck.layers import describe_call
 from minibn.tracing.check import check_trace
 from minibn.tracing.record import record
 from minibn.tracing.slider import show
@@ -155,12 +156,8 @@ class Trace:
     def title(self):
         """The layer, the sizes, and what the normalized terms were normalized with."""
         T, N, H = self.dh.shape
-        sizes = f"T={T} N={N} D={self.cell.input_size} H={H}"
-        words = ["integer x"] * (self.quantities["x"].gradient is None) + ["masked"] * (self.mask is not None)
-        if self.cell.terms:
-            words.append("batch statistics" if self.statistics is None else "given statistics")
-        words += ["given initial states"] * (self.initial_state is not None)
-        return f"{self.cell.title}: {', '.join([sizes, *words])}"
+        return describe_call(self.cell.title, {"T": T, "N": N, "D": self.cell.input_size, "H": H}, self.cache.x,
+                             self.cell.terms, self.mask, self.statistics, self.initial_state)
 
     def __repr__(self):
         return f"<trace of {self.title}; {len(self.quantities)} quantities at each step; .at(t), .show(), .check()>"
