@@ -146,8 +146,9 @@ def plot(numbers, ax, panel):
     ax.axvline(step, color="#222222", linewidth=1.2, linestyle=":", label=f"ours, converged: step {step:g}")
     ax.set(xlim=(0, np.shape(numbers[panel])[1] - 1), title=f"{PANELS[panel]}, {corpus_of(numbers)}",
            xlabel="time step t")
-    # A frame, since the lines fill the whole panel.
-    ax.legend(loc="best", frameon=True, framealpha=0.9, edgecolor="none")
+    low, high = ax.get_ylim()
+    ax.set_ylim(low, high + 0.35 * (high - low))        # the lines fill the whole panel: room for the legend above them
+    ax.legend(loc="upper right")
 
 
 def table(numbers):
