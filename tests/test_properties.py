@@ -289,7 +289,7 @@ def test_a_step_without_live_examples_keeps_every_state(name):
     for states in [cache.h] + ([cache.c] if cell.blocks == 4 else []):
         np.testing.assert_array_equal(states[4], states[3])
         np.testing.assert_array_equal(states[1:][~mask[1:]], states[:-1][~mask[1:]])
-        assert np.all(states[1:][mask[1:]] != states[:-1][mask[1:]])
+        assert np.any(states[1:][mask[1:]] != states[:-1][mask[1:]], axis=-1).all()          # a relu's zeros stay
 
 
 @pytest.mark.parametrize("name", ["bnrnn", "bnrnn_two_term"])
@@ -622,7 +622,7 @@ def test_identity_g_is_the_authors_mixture():
     np.testing.assert_allclose(W_h[:, :15] @ W_h[:, :15].T, np.eye(5), rtol=0, atol=1e-14)
 
 
-@EVERY_CASE
+@pytest.mark.parametrize("name", [name for name, (cell, _) in CASES.items() if "init" in cell.options])
 def test_initial_weights(name):
     H = 5
     cell = make(name, D, H, rng=0)
@@ -658,4 +658,3 @@ def test_seeds_reproduce_in_every_dtype(name, dtype):
         np.testing.assert_array_equal(value, again[key])
         np.testing.assert_array_equal(value, double[key].astype(dtype))                      # the same draw, rounded
     assert np.any(first["W_x"] != other["W_x"])
-    assert np.any(first["W_h"] != other["W_h"])

@@ -114,7 +114,7 @@ def test_options_win_over_the_preset():
     [
         ({"preset": "slow"}, "preset: expected one of paper, quick, got 'slow'"),
         ({"speed": 3}, "speed: no such option"),
-        ({"model": "gru"}, "model: expected one of rnn, bnrnn, .*, lstm, bnlstm, or FILE.py:NAME, got 'gru'"),
+        ({"model": "gru"}, "model: expected one of rnn, .*, lstm, bnlstm, or FILE.py:NAME, got 'gru'"),
         ({"iterations": 2.5}, "iterations: expected an integer, got 2.5"),
         ({"iterations": True}, "iterations: expected an integer, got True"),
         ({"iterations": 0}, "iterations: expected at least 1, got 0"),
