@@ -49,7 +49,7 @@ def run_bench(mode="quick", shapes=None, cells=tuple(CELLS), device="cpu", dtype
     Parameters
     ----------
     mode : {"quick", "full"}
-        Under a minute on two idle cores, or everything.
+        One or two minutes on two idle cores, or everything.
     shapes : sequence of (T, N, D, H), optional
         Instead of the mode's.
     cells : sequence of str

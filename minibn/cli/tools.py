@@ -75,7 +75,7 @@ def add_bench(commands):
     parser = add_command(commands, "bench", _bench, help)
     modes = parser.add_mutually_exclusive_group()
     mode = {"dest": "mode", "action": "store_const"}
-    modes.add_argument("--quick", **mode, const="quick", default="quick", help="under a minute (this)")
+    modes.add_argument("--quick", **mode, const="quick", default="quick", help="one or two minutes (this)")
     full = "the shapes of the paper's experiments, more rounds: many minutes and 10 GB of memory, on an idle machine"
     modes.add_argument("--full", **mode, const="full", default=argparse.SUPPRESS, help=full)
     shape = "time steps, examples, input features, hidden units; may be repeated; None is those of the mode"
