@@ -2,6 +2,7 @@
 
 import copy
 import pickle
+from dataclasses import replace
 
 import gru
 import numpy as np
@@ -303,6 +304,14 @@ def test_checks_and_traces_with_data(make):
     population = minibn.estimate_population_statistics(
         layer, [(x, None)], draw_data=lambda index, T, N: layer.draw_data(np.random.default_rng(index), T, N))
     assert set(population) == set(layer.terms)
+
+
+def test_a_cell_with_kinks_asks_for_central_differences():
+    layer = RecurrentLayer(replace(zoneout.CELL, check="central"), D, H, rng=0)
+    for checked in (layer, Stacked([layer, LSTM(H, 2, rng=0)])):
+        report = minibn.check_gradients(checked, draw(T, N, D), elementwise=False)
+        assert report.ok and report.method.startswith("central differences")
+    assert minibn.check_gradients(LSTM(D, H, rng=0), draw(T, N, D)).method.startswith("complex step")
 
 
 def test_a_cache_owns_its_data():
