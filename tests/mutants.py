@@ -500,13 +500,13 @@ MODELS = [
         ("return dstates", "return 0 * dstates", "loss does not reach the cell", "cell.W_x"),
     ),
     *_rows(
-        "minibn.layers.composed", "Stacked._backward", "stacked",
+        "minibn.layers.stacked", "Stacked._backward", "stacked",
         ("dh = part_backward(name, dh)", "dh = -part_backward(name, dh)", "sign", "0.W_h"),
         ("return dh", "return 2 * dh", "dx twice", "x"),
         ("dh = part_backward(name, dh)", "dh = part_backward(name, dh) * 0.5", "half of what goes down", "0.b"),
     ),
     *_rows(
-        "minibn.layers.composed", "Bidirectional._backward", "bidirectional, masked",
+        "minibn.layers.bidirectional", "Bidirectional._backward", "bidirectional, masked",
         ('dx_reversed = part_backward("backward", reverse(dh[..., H:], cache.mask))',
          'dx_reversed = part_backward("backward", dh[..., H:])', "gradient not reversed", "backward.W_h"),
         ('dx_reversed = part_backward("backward", reverse(dh[..., H:], cache.mask))',
@@ -519,7 +519,7 @@ MODELS = [
                 ("reverse(dx_reversed, cache.mask)", "reverse(dx_reversed)", "dx put back with padding", "x")),
     ),
     *_rows(
-        "minibn.layers.composed", "BidirectionalCache.last_output_backward", "bidirectional classifier",
+        "minibn.layers.bidirectional", "BidirectionalCache.last_output_backward", "bidirectional classifier",
         *_edits("dh = [forward.last_output_backward(d[:, :H]), reverse(backward.last_output_backward(d[:, H:]), "
                 "self.mask)]",
                 ("reverse(backward.last_output_backward(d[:, H:]), self.mask)",

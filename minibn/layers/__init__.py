@@ -6,7 +6,8 @@ its declaration (`minibn.cells`) says which equations it runs. `Stacked` and `Bi
 """
 
 from minibn.layers.base import RecurrentLayer
+from minibn.layers.bidirectional import Bidirectional
 from minibn.layers.cells import BNLSTM, BNRNN, LSTM, RNN, BNRNNTwoTerm
-from minibn.layers.composed import Bidirectional, Stacked
+from minibn.layers.stacked import Stacked
 
 __all__ = ["BNLSTM", "BNRNN", "LSTM", "RNN", "BNRNNTwoTerm", "Bidirectional", "RecurrentLayer", "Stacked"]

@@ -1,4 +1,4 @@
-"""Layers made of layers: one above the other, or two that read in opposite directions.
+"""What layers made of layers share: `minibn.layers.stacked`, `minibn.layers.bidirectional`.
 
 Names are those of the parts with a prefix: ``0.W_h``, ``1.forward.W_h``. States, in `initial_state` and
 ``cache.final_state``, are one flat tuple in the order of the names.
@@ -9,8 +9,6 @@ from abc import abstractmethod
 from functools import partial
 
 from minibn.backend import array_module
-from minibn.equations.reversal import reverse
-from minibn.errors import check_integer
 from minibn.layers.caches import LayerCache
 from minibn.layers.checks import check_input, check_names, check_states, check_upstream
 from minibn.layers.layer import Layer
@@ -42,39 +40,6 @@ class ComposedCache(LayerCache):
         for name, part in self.parts.items():
             for prefix, leaf in part.leaves():
                 yield f"{name}.{prefix}", leaf
-
-
-class StackedCache(ComposedCache):
-    """Of a `Stacked`: its output is that of the layer on top."""
-
-    top = property(lambda self: list(self.parts.values())[-1])
-    h = property(lambda self: self.top.h)
-    last_output = property(lambda self: self.top.last_output)
-
-    def last_output_backward(self, d):
-        return self.top.last_output_backward(d)
-
-
-class BidirectionalCache(ComposedCache):
-    """Of a `Bidirectional`: outputs stand side by side, those of the backward reader at the steps that they saw."""
-
-    @property
-    def h(self):
-        """(T, N, H_forward + H_backward)."""
-        forward, backward = self.parts.values()
-        return array_module(forward.h).concatenate([forward.h, reverse(backward.h, self.mask)], axis=-1)
-
-    @property
-    def last_output(self):
-        """The forward reader's after the last live step, beside the backward reader's after the first."""
-        last = [part.last_output for part in self.parts.values()]
-        return array_module(last[0]).concatenate(last, axis=-1)       # (N, H_forward + H_backward)
-
-    def last_output_backward(self, d):
-        forward, backward = self.parts.values()
-        H = forward.layer.output_size
-        dh = [forward.last_output_backward(d[:, :H]), reverse(backward.last_output_backward(d[:, H:]), self.mask)]
-        return array_module(d).concatenate(dh, axis=-1)
 
 
 class Composed(Layer):
@@ -215,94 +180,6 @@ class Composed(Layer):
     @abstractmethod
     def _backward(self, dh, cache, part_backward):
         """dx; ``part_backward(name, dh)`` runs a part's backward."""
-
-
-class Stacked(Composed):
-    """Layers above each other: each reads what the one below says.
-
-    Parameters
-    ----------
-    layers : sequence of layer
-        From the lowest on. The input_size of each is the output_size of the one below.
-
-    Attributes
-    ----------
-    params : mapping
-        ``0.W_x``, ..., ``1.W_x``, ...
-
-    Examples
-    --------
-    >>> import numpy as np, minibn
-    >>> deep = minibn.Stacked([minibn.BNLSTM(3, 4, rng=0), minibn.BNLSTM(4, 4, rng=1)])
-    >>> h, cache = deep.forward(np.random.default_rng(0).normal(size=(5, 6, 3)))
-    >>> h.shape, len(cache.final_state)
-    ((5, 6, 4), 4)
-    """
-
-    def __init__(self, layers):
-        if isinstance(layers, Layer) or not hasattr(layers, "__len__") or not len(layers):
-            raise TypeError(f"layers: expected a list of layers, got {type(layers).__name__}; "
-                            f"pass [minibn.LSTM(...), ...]")
-        super().__init__({str(number): layer for number, layer in enumerate(layers)})
-        for number, (below, above) in enumerate(zip(layers, layers[1:], strict=False), start=1):
-            if above.input_size != below.output_size:
-                raise ValueError(f"layer {number}: expected input_size={below.output_size}, the output of the layer "
-                                 f"below, got {above.input_size}; make it with that input_size")
-
-    output_size = property(lambda self: list(self.parts.values())[-1].output_size)
-
-    def _forward(self, x, mask, first_step, part_forward):
-        caches, h = {}, x
-        for name in self.parts:
-            h, caches[name] = part_forward(name, h, mask, first_step)
-        return StackedCache(self, caches)
-
-    def _backward(self, dh, cache, part_backward):
-        for name in reversed(self.parts):
-            dh = part_backward(name, dh)
-        return dh
-
-
-class Bidirectional(Composed):
-    """Two layers that read a sequence in opposite directions; their outputs stand side by side.
-
-    The backward reader reads the live steps of each example in reverse; padding stays where it is. Its batch and
-    population statistics are those of its own steps: row t counts from the end of each sequence.
-
-    Parameters
-    ----------
-    forward, backward : layer
-        Of the same input_size.
-
-    Attributes
-    ----------
-    params : mapping
-        ``forward.W_x``, ..., ``backward.W_x``, ...
-    """
-
-    sees_ahead = True
-
-    def __init__(self, forward, backward):
-        super().__init__({"forward": forward, "backward": backward})
-        if forward.input_size != backward.input_size:
-            raise ValueError(f"backward: expected input_size={forward.input_size}, that of forward, got "
-                             f"{backward.input_size}; both read the same sequence")
-
-    output_size = property(lambda self: sum(part.output_size for part in self.parts.values()))
-
-    def _forward(self, x, mask, first_step, part_forward):
-        if check_integer("first_step", first_step):
-            raise ValueError(f"first_step: expected 0, got {first_step}; a bidirectional layer reads whole sequences, "
-                             f"not later pieces of them")
-        _, forward = part_forward("forward", x, mask)
-        _, backward = part_forward("backward", reverse(x, mask), mask)
-        return BidirectionalCache(self, {"forward": forward, "backward": backward})
-
-    def _backward(self, dh, cache, part_backward):
-        H = self.parts["forward"].output_size
-        dx = part_backward("forward", dh[..., :H])
-        dx_reversed = part_backward("backward", reverse(dh[..., H:], cache.mask))
-        return None if dx is None else dx + reverse(dx_reversed, cache.mask)
 
 
 def _of_parts(values):
