@@ -19,6 +19,7 @@ import minibn
 from minibn.cells import CELLS as DECLARED
 from minibn.cells.declaration import sizes_of
 from minibn.equations import activations, affine, batch_norm, input_term, losses, recurrence
+from minibn.kernels import Call
 from minibn.statistics import PopulationStatistics, Statistics
 
 TOLERANCE = {"complex": 1e-10, "central": 1e-6}
@@ -369,7 +370,8 @@ def sequence_parts(cell, kind, steps):
     def forward(x_term, **inputs):
         moved = layer.map_params(lambda value: value)
         moved.params |= {name: value for name, value in inputs.items() if name not in starts}
-        return moved._recur_forward(x_term, tuple(inputs[name] for name in starts), mask, given, {})
+        call = Call(x_term, tuple(inputs[name] for name in starts), moved.params, mask, given)
+        return moved._recur_forward(x_term, call, {})
 
     inputs, parameters = step_inputs(cell, rng, "{}_0", (steps,))
     return inputs | parameters, {"mask": mask, "statistics": given}, forward, layer._recur_backward

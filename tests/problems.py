@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from minibn.bench.cuda_check import nudged
 from minibn.cells import CELLS
 from minibn.layers import RecurrentLayer
 from minibn.statistics import PopulationStatistics, Statistics
@@ -60,7 +61,7 @@ class Problem:
             self.x[:, -1] = self.x[:, 0]                          # none where all differ
         else:
             self.x = rng.standard_normal((T, N, D)).astype(dtype)
-        self.mask = None
+        self.mask = self.counted = None
         if masked:
             self.mask = rng.random((T, N)) < 0.7
             self.mask[:, :6] = True                    # enough live examples that their statistics are no accident
@@ -74,12 +75,25 @@ class Problem:
     def run(self, layer, order=slice(None), states=True):
         """h, the carried states, dx and the gradients, of the examples in `order` and put back; and the cache."""
         back = np.argsort(np.arange(self.shape[1])[order])
-        h, cache = layer.forward(self.x[:, order], None if self.mask is None else self.mask[:, order],
-                                 tuple(state[order] for state in self.states) if states else None, self.statistics, 2)
+        mask, counted = (None if rows is None else rows[:, order] for rows in (self.mask, self.counted))
+        state = tuple(state[order] for state in self.states) if states else None
+        h, cache = layer.forward(self.x[:, order], mask, state, self.statistics, 2, statistics_mask=counted)
         values, grads = values_of(layer, h, cache, *layer.backward(self.dh[:, order], cache))
         values = {key: value[:, back] for key, value in values.items()}
         per_example = layer.state_names if states else ()
         return {**values, **{key: grads[key][back] if key in per_example else grads[key] for key in grads}}, cache
+
+
+def assert_no_further_than_permuted(problem, expected, got, floor=8):
+    """Ten times what the equations themselves move when the batch is permuted or each parameter changes by a rounding,
+    or the rounding of the last place. (Without batch norm a permuted batch moves nothing.)
+    """
+    rngs = [np.random.default_rng(k) for k in range(3)]
+    others = [problem.run(problem.readable, rng.permutation(problem.shape[1]))[0] for rng in rngs]
+    others += [problem.run(nudged(problem.readable, rng))[0] for rng in rngs]
+    for key, value in expected.items():
+        moved = max(distance(value, other[key]) for other in others)
+        assert distance(value, got[key]) <= max(10 * moved, floor * np.finfo(value.dtype).eps), (key, moved)
 
 
 def values_of(layer, h, cache, dx, grads):

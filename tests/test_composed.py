@@ -234,7 +234,7 @@ def test_bad_calls(name):
     for settings, words in [
         ({"initial_state": cache.final_state[1:]}, "initial_state: expected a tuple"),
         ({"initial_state": tuple(state[:2] for state in cache.final_state)}, "initial_state h0: expected .*N=6"),
-        ({"statistics": {key: population[key] for key in list(population)[1:]}}, "statistics: expected the terms"),
+        ({"statistics": {**population, "h": population[list(population)[0]]}}, "statistics: expected the terms"),
         ({"data": {"0.mask": x}}, "data: expected the names"),
     ]:
         with pytest.raises(ValueError, match=f"^{words}"):

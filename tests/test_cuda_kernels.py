@@ -22,10 +22,9 @@ import pytest
 import strict_cupy
 from cuda_on_cpu import raw_module
 from cuda_on_cpu.raw_module import Machine
-from problems import EVERY_KERNEL, WITH_KERNEL, distance
+from problems import EVERY_KERNEL, WITH_KERNEL, assert_no_further_than_permuted, distance
 
 import minibn
-from minibn.bench.cuda_check import nudged
 from minibn.cells import CELLS
 from minibn.layers import BNLSTM
 from minibn.layers.caches import KernelCache
@@ -181,21 +180,6 @@ def assert_equal_step(expected, got, dtype):
     for key, value in expected.items():
         scale = max(1, 1e-3 * largest / max(np.abs(value).max(), 1e-30))       # as gradients are compared everywhere
         assert distance(value, got[key]) < TOLERANCE[dtype] * scale, key
-
-
-def assert_no_further_than_permuted(problem, expected, got):
-    """Ten times what the equations themselves move when the batch is permuted or each parameter changes by a rounding,
-    or the rounding of the last place. (Without batch norm a permuted batch moves nothing.)"""
-    orders = [np.random.default_rng(k).permutation(problem.shape[1]) for k in range(3)]
-    others = [problem.equations(order) for order in orders]
-    kept = problem.readable
-    for k in range(3):
-        problem.readable = nudged(kept, np.random.default_rng(k))
-        others.append(problem.equations())
-    problem.readable = kept
-    for key, value in expected.items():
-        moved = max(distance(value, other[key]) for other in others)
-        assert distance(value, got[key]) <= max(10 * moved, 8 * np.finfo(problem.dtype).eps), (key, moved)
 
 
 @EVERY_KERNEL

@@ -356,8 +356,6 @@ BAD_STATISTICS = {
     "of another cell": (ValueError, PopulationStatistics(sum=Statistics(STATE, STATE)), "statistics: ",
                         "'c', 'h', 'x'", "'sum'", "with this model"),
     "none at all": (ValueError, PopulationStatistics(), "statistics: ", "'c', 'h', 'x'", "[]", "with this model"),
-    "a missing term": (ValueError, PopulationStatistics(x=Statistics(ROWS, ROWS), h=Statistics(ROWS, ROWS)),
-                       "statistics: ", "'c', 'h', 'x'", "['h', 'x']", "with this model"),
     "another G": (ValueError, make_population(H + 1), "statistics x.mean: ", "(T_max, G=16)", "(5, 20)", "must be 16"),
     "no rows": (ValueError, make_population(rows=0), "statistics x.mean: ", "(T_max, G=16)", "(0, 16)", "at least one"),
     "one axis": (ValueError, make_population(h=Statistics(ROWS, ROWS[0])), "statistics h.variance: ", "(T_max, G=16)",

@@ -57,7 +57,10 @@ def test_an_unfinished_run_goes_on_to_the_end_of_the_finished_one(name, tmp_path
         train(saved_runs.RUNS[name][0], folder, resume=True, progress="none")
     for file in ("last.npz", "best.npz"):
         ours, theirs = read_checkpoint(folder / file), read_checkpoint(finished / file)
-        for key in theirs.keys() - {"progress/seconds", "config"}:
+        # Through batch statistics the gradient of h0 is rounding alone, which an optimizer makes as large as any other:
+        # with other rounding it goes elsewhere.
+        rounding = {key for key in theirs if "h0" in key and not SAME_ROUNDING and "bn" in name}
+        for key in theirs.keys() - {"progress/seconds", "config"} - rounding:
             assert_same(ours[key], theirs[key], (file, key))
     ours, theirs = (without_clock(read_metrics(run / "metrics.jsonl")) for run in (folder, finished))
     if SAME_ROUNDING:

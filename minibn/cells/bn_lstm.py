@@ -5,7 +5,8 @@ r"""Eqs. 6-8, the batch-normalized LSTM, gate blocks in the paper's order f, i, 
     h_t = sigmoid(o~_t) * tanh(BN(c_t; gamma_c, beta_c))                             (8)
 
 BN(W_x x_t) arrives as ``x_term``. c_t itself is carried on without normalization, so that the gradient along the
-cell is scaled by the forget gate alone.
+cell is scaled by the forget gate alone. Where padded rows enter the statistics (`live` is given), they keep c_{t-1}
+before its BN, as in the authors' reader: what enters is the frozen state.
 """
 
 from minibn.cells import options
@@ -14,9 +15,10 @@ from minibn.equations.activations import dsigmoid, dtanh, sigmoid, tanh
 from minibn.equations.batch_norm import batch_norm_backward, batch_norm_forward
 from minibn.equations.blocks import join, split
 from minibn.equations.quantities import Quantity, normalized
+from minibn.equations.recurrence import freeze_backward, freeze_forward
 
 
-def step_forward(x_term, h_prev, c_prev, W_h, b, gamma_h, gamma_c, beta_c, eps, mask, statistics):
+def step_forward(x_term, h_prev, c_prev, W_h, b, gamma_h, gamma_c, beta_c, eps, live, mask, statistics):
     """One step of Eqs. 6-8."""
     # Eq. 6
     h_linear = h_prev @ W_h                                           # (N, 4H)
@@ -28,7 +30,7 @@ def step_forward(x_term, h_prev, c_prev, W_h, b, gamma_h, gamma_c, beta_c, eps, 
     f = sigmoid(f_tilde)                                              # (N, H)
     i = sigmoid(i_tilde)                                              # (N, H)
     g = tanh(g_tilde)                                                 # (N, H)
-    c = f * c_prev + i * g                                            # (N, H)
+    c = freeze_forward(live, f * c_prev + i * g, c_prev)              # (N, H)
     # Eq. 8
     c_term, c_bn = batch_norm_forward(
         c, gamma_c, beta_c, eps, mask, statistics["c"])               # (N, H)
@@ -38,7 +40,7 @@ def step_forward(x_term, h_prev, c_prev, W_h, b, gamma_h, gamma_c, beta_c, eps, 
     return locals()
 
 
-def step_backward(dh, dc, h_prev, c_prev, W_h, h_bn, f, i, g, c_bn, o, tanh_c):
+def step_backward(dh, dc, h_prev, c_prev, W_h, h_bn, f, i, g, c_bn, o, tanh_c, live):
     """Backward of one step; `dc` (N, H) is what comes from step t+1, and after Eq. 8 the total derivative."""
     # Eq. 8
     dtanh_c = dh * o                                                  # (N, H)
@@ -49,10 +51,11 @@ def step_backward(dh, dc, h_prev, c_prev, W_h, h_bn, f, i, g, c_bn, o, tanh_c):
     dgamma_c, dbeta_c = dc_bn.gamma, dc_bn.beta                       # (H,)
     dc = dc + dc_bn.a                                                 # (N, H)    step t+1 along the cell, and h_t
     # Eq. 7
-    dc_prev = dc * f                                                  # (N, H)
-    df = dc * c_prev                                                  # (N, H)
-    di = dc * g                                                       # (N, H)
-    dg = dc * i                                                       # (N, H)
+    dc_new, dc_kept = freeze_backward(dc, live)                       # (N, H)
+    dc_prev = dc_new * f + dc_kept                                    # (N, H)
+    df = dc_new * c_prev                                              # (N, H)
+    di = dc_new * g                                                   # (N, H)
+    dg = dc_new * i                                                   # (N, H)
     dg_tilde = dg * dtanh(g)                                          # (N, H)
     di_tilde = di * dsigmoid(i)                                       # (N, H)
     df_tilde = df * dsigmoid(f)                                       # (N, H)

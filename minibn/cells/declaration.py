@@ -3,7 +3,8 @@
 Three rules, and no others:
 
 1.  A function gets what its signature names: the input term ``x_term``; the states ``h_prev``, ``c_prev``; parameters,
-    options and per-step data by their own names; ``mask`` (N,) or None; ``statistics``, term -> Statistics or None. The
+    options and per-step data by their own names; ``mask`` (N,) or None, the examples that enter the statistics;
+    ``live`` likewise, those that are not padded, where they are others; ``statistics``, term -> Statistics or None. The
     backward gets ``dh``, ``dc`` and whatever it names of what the forward computed.
 2.  It returns ``locals()``: a quantity is a local variable, its gradient is ``d`` and its name.
 3.  A shape is written in letters: "N 4H". N examples, D input features, H hidden units, and the letters of options.
@@ -107,7 +108,8 @@ class Cell:
     def forward(self, **values):
         """One step on its own: the Record of what `step_forward` computes with those of the values that it names."""
         statistics = dict.fromkeys(term for term in self.normalized if term != "x")
-        return Record(call(self.find("step_forward"), {"mask": None, "statistics": statistics, **values}))
+        whole_batch = {"live": None, "mask": None, "statistics": statistics}
+        return Record(call(self.find("step_forward"), {**whole_batch, **values}))
 
     def backward(self, step, **upstream):
         """Its gradients: the Record of ``dh`` and ``dc`` above, and of everything in the step's own Record."""

@@ -66,12 +66,14 @@ def at_step(t, mask, statistics):
 
 
 def freeze_forward(live, new, old):
-    """The carried state: `new` (N, H) where an example is live (N,), `old` where it is padded."""
-    return array_module(new).where(live[:, None], new, old)           # (N, H)
+    """The carried state: `new` (N, H) where an example is live (N,), `old` where it is padded; None: all are live."""
+    return new if live is None else array_module(new).where(live[:, None], new, old)         # (N, H)
 
 
 def freeze_backward(dstate, live):
     """Gradients with respect to the new and the old state."""
+    if live is None:
+        return dstate, 0
     xp = array_module(dstate)
     dnew = xp.where(live[:, None], dstate, 0)                         # (N, H)
     dold = xp.where(live[:, None], 0, dstate)                         # (N, H)
@@ -106,7 +108,7 @@ def unroll_forward(step_forward, initial_state, per_step, constants, mask=None):
     initial_state : dict
         Name -> ndarray (N, width).
     per_step : dict
-        Name -> one value for each step: ``x_term``, ``mask``, ``statistics``.
+        Name -> one value for each step: ``x_term``, ``live``, ``mask``, ``statistics``.
     constants : dict
         Parameters and options.
     mask : bool ndarray of shape (T, N), optional
@@ -127,10 +129,8 @@ def unroll_forward(step_forward, initial_state, per_step, constants, mask=None):
         variables = step_forward(**fixed, **{name: values[t] for name, values in varying},
                                  **{name: state[place] for name, place in before})
         new_state = tuple(variables[name] for name in names)
-        if mask is None:
-            state = new_state
-        else:
-            state = tuple(freeze_forward(mask[t], new, old) for new, old in zip(new_state, state, strict=True))
+        live = None if mask is None else mask[t]
+        state = tuple(freeze_forward(live, new, old) for new, old in zip(new_state, state, strict=True))
         steps.append(Record(variables))
         states.append(state)
     return SequenceCache(steps, names, states, start, mask)

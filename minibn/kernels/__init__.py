@@ -24,9 +24,21 @@ from minibn.kernels import workspace
 from minibn.kernels.call import Call, Stored
 from minibn.kernels.workspace import STORE
 
-__all__ = ["STORE", "Call", "Stored", "backward", "forward", "free_workspaces", "keep"]
+__all__ = ["STORE", "Call", "Stored", "backward", "forward", "free_workspaces", "keep", "takes"]
 
 ON_HOST = {cell.kernel: import_module(f"{__name__}.{cell.kernel}") for cell in CELLS.values() if cell.kernel}
+
+
+def takes(call, terms):
+    """Whether a kernel runs such a call: statistics of all terms or of none; of whatever rows on the host alone.
+
+    There every live row must be counted: a kernel gives all rows but the dead ones the same share in a statistic.
+    """
+    if call.given is not None and len(call.given) < len(terms):
+        return False
+    if call.counted is None:
+        return True
+    return array_module(call.x) is np and call.mask is not None and not (call.mask & ~call.counted).any()
 
 
 def forward(name, call):

@@ -26,7 +26,7 @@ def forward(call):
     T, N = call.x.shape[:2]
     H, dtype = h_0.shape[1], p["W_h"].dtype
     G = 4 * H
-    examples, pre = Examples(T, N, dtype, call.mask), gates.pre(H, dtype)
+    examples, pre = Examples(call, dtype), gates.pre(H, dtype)
     source = normalized_input(call, examples)
     x_term = source.forward(p["b"], pre, examples)
     W_h, gamma_h, gamma_c, beta_c = p["W_h"], p["gamma_h"] * pre, p["gamma_c"], p["beta_c"]
@@ -60,6 +60,7 @@ def forward(call):
         np.multiply(f, c[t], out=c_t)
         np.multiply(i, g, out=squared)
         np.add(c_t, squared, out=c_t)
+        examples.freeze(t, c_t, c[t])
         if given is None:
             examples.centre(t, c_t, c_mean[t], centred)
             np.square(centred, out=squared)
@@ -72,7 +73,6 @@ def forward(call):
         np.tanh(centred, out=centred)
         np.multiply(o, centred, out=h_t)
         examples.freeze(t, h_t, h[t])
-        examples.freeze(t, c_t, c[t])
     statistics = {"x": source.statistics, "h": Statistics(h_mean @ W_h if given is None else mean_h, h_variance),
                   "c": Statistics(c_mean, c_variance)}
     return Stored(h[1:], c[1:], statistics, {"h": h, "c": c, "a": a, "fiog": fiog, "h_mean": h_mean, "source": source})
@@ -84,7 +84,7 @@ def backward(dh, call, stored):
     p, eps, given = call.params, call.eps, call.given
     T, N, G = a.shape
     H, dtype = G // 4, a.dtype
-    examples = Examples(T, N, dtype, call.mask)
+    examples = Examples(call, dtype)
     x_term = source.backward(examples)
     W_h, gamma_h, gamma_c, beta_c = p["W_h"], p["gamma_h"], p["gamma_c"], p["beta_c"]
     gradient = WeightGradient(T, N, H, G, dtype, None if given is None else h[:T])
@@ -110,7 +110,6 @@ def backward(dh, call, stored):
         e = gradient.drows_of(t)
         np.add(dh_t, dh[t], out=dh_t)
         examples.hold_back(t, dh_t, kept_h)
-        examples.hold_back(t, dc, kept_c)
         gates.slopes(fiog[t], slope)
         # Eq. 8
         examples.subtract(t, c[t + 1], c_mean[t], out=centred)
@@ -134,6 +133,7 @@ def backward(dh, call, stored):
             np.multiply(m_c[t], e_1[t], out=row_c)
             examples.subtract(t, dc_term, row_c, out=dc_term)
         np.add(dc, dc_term, out=dc)
+        examples.hold_back(t, dc, kept_c)
         # Eq. 7
         np.multiply(dc, c[t], out=df)
         np.multiply(dc, g, out=di)

@@ -26,7 +26,7 @@ def forward(call):
     T, N = call.x.shape[:2]
     H, dtype = h_0.shape[1], p["W_h"].dtype
     table = Table(p["W_x"], call.x) if call.x.ndim == 2 else None
-    examples, weights = Examples(T, N, dtype, call.mask), _weights(call)
+    examples, weights = Examples(call, dtype), _weights(call)
     h, rows = workspace.empty((T + 1, N, H), dtype), workspace.empty((T, N, len(weights)), dtype)
     a = workspace.empty((T, N, H), dtype)
     h_tilde, squared = scratch(dtype, (N, H), (N, H))
@@ -72,7 +72,7 @@ def backward(dh, call, stored):
     mean, variance = stored.statistics["sum"]
     T, N, K = rows.shape
     H, dtype = a.shape[2], a.dtype
-    examples, gradient = Examples(T, N, dtype, call.mask), WeightGradient(T, N, K, H, dtype, rows)
+    examples, gradient = Examples(call, dtype), WeightGradient(T, N, K, H, dtype, rows)
     inv_std = 1 / np.sqrt(variance + call.eps)
     s = inv_std * p["gamma"]
     share = np.array(examples.share, dtype)[:, None] if given is None else 0

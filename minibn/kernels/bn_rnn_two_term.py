@@ -23,7 +23,7 @@ def forward(call):
     (h_0,), p, eps, given = call.state, call.params, call.eps, call.given
     T, N = call.x.shape[:2]
     H, dtype = h_0.shape[1], p["W_h"].dtype
-    examples, W_h, gamma_h = Examples(T, N, dtype, call.mask), p["W_h"], p["gamma_h"]
+    examples, W_h, gamma_h = Examples(call, dtype), p["W_h"], p["gamma_h"]
     source = normalized_input(call, examples)
     x_term = source.forward(p["b"], 1, examples)
     h, a, scaled, h_tilde = scratch(dtype, (T + 1, N, H), (T, N, H), (N, H), (N, H))
@@ -63,7 +63,7 @@ def backward(dh, call, stored):
     W_h, (mean, variance) = p["W_h"], stored.statistics["h"]
     T, N, H = a.shape
     dtype = a.dtype
-    examples = Examples(T, N, dtype, call.mask)
+    examples = Examples(call, dtype)
     x_term = source.backward(examples)
     gradient = WeightGradient(T, N, H, H, dtype, None if given is None else h[:T])
     inv_std = 1 / np.sqrt(variance + call.eps)

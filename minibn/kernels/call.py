@@ -15,8 +15,14 @@ class Call(NamedTuple):
     given: object = None        # term -> Statistics of (T, 1, G), "x" per sequence (1, G); None: the batch's own
     eps: float = 0.0            # added to the variances
     input_statistics: str = "step"      # or "sequence": one set for the input term of the whole sequence
+    counted: object = None      # (T, N) bool: the rows that enter the statistics of a step; None: those of the mask
 
     __repr__ = brief
+
+    @property
+    def rows(self):
+        """(T, N) bool, the rows that enter the statistics of a step; None: all."""
+        return self.mask if self.counted is None else self.counted
 
 
 class Stored(NamedTuple):

@@ -17,32 +17,34 @@ class Examples:
     share : sequence of T scalars
         What one live example weighs: 1/N, or 1/(number of live examples).
     padded : bool ndarray of shape (T, N, 1), or None
-        Where an example is padded; None without a mask.
+        Where an example is padded: it keeps its states. None without a mask.
+    dead : bool ndarray of shape (T, N, 1), or None
+        Where it is not in the statistics either.
     """
 
-    def __init__(self, T, N, dtype, mask=None):
-        real = np.zeros(0, dtype).real.dtype
+    def __init__(self, call, dtype):
+        (T, N), real = call.x.shape[:2], np.zeros(0, dtype).real.dtype
         self.ones = np.ones(N, dtype)
-        if mask is None:
+        if call.mask is None:
             self.weight = [np.full(N, 1 / N, dtype)] * T
             self.share = [real.type(1 / N)] * T
-            self.padded = None
+            self.padded = self.dead = None
         else:
-            count = np.maximum(mask.sum(axis=1, keepdims=True), 1)
-            self.weight = (mask / count).astype(dtype)
+            count = np.maximum(call.rows.sum(axis=1, keepdims=True), 1)
+            self.weight = (call.rows / count).astype(dtype)
             self.share = (1 / count[:, 0]).astype(real)
-            self.padded = ~mask[..., None]
+            self.padded, self.dead = ~call.mask[..., None], ~call.rows[..., None]
 
     def centre(self, t, a, mean, out):
-        """out = a - mean with the batch mean of step t, which is left in `mean` (G,); zero where padded."""
+        """out = a - mean with the batch mean of step t, which is left in `mean` (G,); zero where dead."""
         np.dot(self.weight[t], a, out=mean)
         self.subtract(t, a, mean, out)
 
     def subtract(self, t, a, mean, out):
-        """out = a - mean, zero where padded."""
+        """out = a - mean, zero where dead."""
         np.subtract(a, mean, out=out)
-        if self.padded is not None:
-            np.copyto(out, 0, where=self.padded[t])
+        if self.dead is not None:
+            np.copyto(out, 0, where=self.dead[t])
 
     def freeze(self, t, new, old):
         """The carried state: padded examples keep the one before."""

@@ -23,7 +23,7 @@ class InputRows:
     """What `ProjectedInput` and `LookedUpInput` share: statistics per step, the batch's own or given.
 
     Both have `write_centred(t, examples, out)`, for the forward, where it may have to find the mean of the step, and
-    `write_again(t, examples, out)`: W_x x_t minus its mean in `statistics`, zero where padded. And both have
+    `write_again(t, examples, out)`: W_x x_t minus its mean in `statistics`, zero where dead. And both have
     `gradient()`, which takes the gradients of these rows.
     """
 

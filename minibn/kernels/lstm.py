@@ -20,7 +20,7 @@ def forward(call):
     (h_0, c_0), p = call.state, call.params
     T, N = call.x.shape[:2]
     H, dtype = h_0.shape[1], p["W_h"].dtype
-    examples = Examples(T, N, dtype, call.mask)
+    examples = Examples(call, dtype)
     inputs = stack(call, gates.pre(H, dtype))
     rows, c = inputs.rows, workspace.empty((T + 1, N, H), dtype)
     fiog = workspace.empty((T, 4, N, H), dtype)
@@ -50,7 +50,7 @@ def backward(dh, call, stored):
     p = call.params
     T, _, N, H = fiog.shape
     dtype = fiog.dtype
-    examples, gradient = Examples(T, N, dtype, call.mask), stack_gradient(call, rows)
+    examples, gradient = Examples(call, dtype), stack_gradient(call, rows)
     slope, dfiog, tanh_c, dc_term, dc, dh_t, kept_h, kept_c = scratch(dtype, (4, N, H), (4, N, H), *[(N, H)] * 6)
     df, di, do, dg = dfiog
     dbeta_c, row = np.zeros(H, dtype), np.empty(H, dtype)

@@ -17,7 +17,7 @@ def forward(call):
     T, N = call.x.shape[:2]
     W_h = call.params["W_h"]
     H, dtype = len(W_h), W_h.dtype
-    examples, inputs = Examples(T, N, dtype, call.mask), stack(call, 1)
+    examples, inputs = Examples(call, dtype), stack(call, 1)
     rows = inputs.rows
     [h_tilde] = scratch(dtype, (N, H))
     for t in range(T):
@@ -33,7 +33,7 @@ def backward(dh, call, stored):
     rows, W_h = stored.arrays["rows"], call.params["W_h"]
     T, N, H = stored.h.shape
     dtype = W_h.dtype
-    examples, gradient = Examples(T, N, dtype, call.mask), stack_gradient(call, rows)
+    examples, gradient = Examples(call, dtype), stack_gradient(call, rows)
     dh_t, slope, kept = scratch(dtype, *[(N, H)] * 3)
     dh_t.fill(0)
     for t in reversed(range(T)):

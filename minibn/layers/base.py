@@ -44,7 +44,8 @@ class RecurrentLayer(DeclaredLayer):
         Those that the cell declares.
     """
 
-    def forward(self, x, mask=None, initial_state=None, statistics=None, first_step=0, data=None):
+    def forward(self, x, mask=None, initial_state=None, statistics=None, first_step=0, data=None,
+                statistics_mask=None):
         """Run the recurrence over a minibatch of sequences.
 
         Parameters
@@ -52,16 +53,19 @@ class RecurrentLayer(DeclaredLayer):
         x : ndarray of shape (T, N, D), or integer ndarray of shape (T, N)
             Time-major input of the parameters' dtype; integers mean one-hot input.
         mask : ndarray of shape (T, N), optional
-            True (or 1) where a step is live. Padded steps keep the state, are left out of the statistics,
-            and their x is never read.
+            True (or 1) where a step is live. Padded steps keep the state.
         initial_state : tuple of ndarray (N, H), optional
             (h_0, c_0), or (h_0,) for RNNs, for each example; by default the learned h0 and c0.
         statistics : PopulationStatistics, optional
-            Use these instead of the minibatch's own.
+            Use these instead of the minibatch's own: for all terms, or for some.
         first_step : int
             The time step of x[0], for a later piece of a long sequence: which rows of `statistics` it uses.
         data : dict of str to ndarray (T, N, ...), optional
             What the cell takes at each step: masks, noise (`draw_data`); by default their expectations.
+        statistics_mask : ndarray of shape (T, N), optional
+            True (or 1) where a row enters the statistics of its step; by default the mask. Where both are 0, x is
+            never read. The statistics of a whole sequence are always those of its live steps: others would depend on
+            the length of the padding.
 
         Returns
         -------
@@ -74,14 +78,15 @@ class RecurrentLayer(DeclaredLayer):
             An argument of the wrong type, dtype, rank or size; NumPy and CuPy mixed; a minibatch of one example
             without `statistics`.
         """
-        checked = self._checked(x, mask, initial_state, statistics, first_step, data)
+        checked = self._checked(x, mask, initial_state, statistics, first_step, data, statistics_mask)
         cache = self.map_params(kernels.keep)._run(*(_copied(value) for value in checked))
         cache.make_read_only(self)
         return kernels.keep(cache.h), cache
 
-    def forward_only(self, x, mask=None, initial_state=None, statistics=None, first_step=0, data=None):
+    def forward_only(self, x, mask=None, initial_state=None, statistics=None, first_step=0, data=None,
+                     statistics_mask=None):
         """As `forward`, where nobody will go backward: nothing is copied, and `backward` refuses the cache."""
-        cache = self._run(*self._checked(x, mask, initial_state, statistics, first_step, data))
+        cache = self._run(*self._checked(x, mask, initial_state, statistics, first_step, data, statistics_mask))
         return cache.h, cache
 
     def backward(self, dh, cache, observe=None, observe_input=None):
@@ -111,8 +116,8 @@ class RecurrentLayer(DeclaredLayer):
             dx, dstate, grads = kernels.backward(self.kernel, dh, cache.call, cache.stored)
         else:
             dx, dstate, grads = cache.layer._equations_backward(dh, cache, observe, observe_input)
-        if cache.mask is not None and dx is not None:
-            dx = array_module(dx).where(cache.mask[..., None], dx, 0)  # padding is never read, whatever dh holds
+        if cache.read is not None and dx is not None:
+            dx = array_module(dx).where(cache.read[..., None], dx, 0)  # the rest is never read, whatever dh holds
         if cache.learned_state:
             dstate = tuple(d.sum(axis=0) for d in dstate)             # (H,): h_0 is broadcast over the batch
         grads = {**grads, **dict(zip(self.state_names, dstate, strict=True))}
@@ -134,14 +139,15 @@ class RecurrentLayer(DeclaredLayer):
         """An array of the host in the dtype and on the device of the layer."""
         return array_module(self.reference).asarray(np.asarray(values).astype(self.reference.real.dtype))
 
-    def _checked(self, x, mask, initial_state, statistics, first_step, data):
-        """What `_run` takes: x with zeros at padded steps, the mask as bool, the given states, statistics and data."""
+    def _checked(self, x, mask, initial_state, statistics, first_step, data, statistics_mask):
+        """What `_run` takes: x with zeros where it is not read, masks as bool, given states, statistics and data."""
         if self.engine == "kernels":
             kernels.STORE.serve(self)
-        check_input(self, x, mask)
-        if mask is not None:
-            mask = mask != 0                                          # (T, N)
-            x = array_module(x).where(mask if x.ndim == 2 else mask[..., None], x, 0)        # padding is never read
+        check_input(self, x, mask, statistics_mask)
+        mask, counted = (None if rows is None else rows != 0 for rows in (mask, statistics_mask))      # (T, N)
+        read = mask if mask is None or counted is None else mask | counted
+        if read is not None:
+            x = array_module(x).where(read if x.ndim == 2 else read[..., None], x, 0)
         check_rows(self, x)
         T, N = x.shape[:2]
         if initial_state is not None:
@@ -149,28 +155,27 @@ class RecurrentLayer(DeclaredLayer):
             initial_state = tuple(initial_state)
         first_step = check_first_step(first_step)
         check_statistics(self, statistics, N)
-        given = self._statistics_at(statistics, first_step, T) if self.terms and statistics is not None else None
+        given = self._statistics_at(statistics, first_step, T) if self.terms and statistics else None
         if data is not None:
             check_data(self, data, T, N)
         else:                               # at each step the same
             data = {name: [self._of_the_layer(row.expectation(shape, self.options))] * T
                     for name, row, shape in self._data_of(N)}
-        return x, mask, initial_state, given, data
+        return x, mask, initial_state, given, data, counted, read
 
-    def _run(self, x, mask, initial_state, given, data):
+    def _run(self, x, mask, initial_state, given, data, counted, read):
         """The forward pass on checked arguments: everything that it computed."""
         state = initial_state
         if state is None:
             learned = [self.params[name] for name in self.state_names]
             state = tuple(array_module(x).broadcast_to(value, (x.shape[1], *value.shape)) for value in learned)
-        if self.engine == "kernels":
-            call = kernels.Call(x, state, self.params, mask, given, self.eps, self.input_statistics)
+        call = kernels.Call(x, state, self.params, mask, given, self.eps, self.input_statistics, counted)
+        if self.engine == "kernels" and kernels.takes(call, self.terms):
             cache = KernelCache(self, call, kernels.forward(self.kernel, call))
         else:
-            inputs = self._input_forward(x, mask, given and given.get("x"))
-            recurrent = given and {term: values for term, values in given.items() if term != "x"}
-            cache = LayerCache(self, inputs, self._recur_forward(inputs.x_term, state, mask, recurrent, data))
-        cache.learned_state = initial_state is None
+            inputs = self._input_forward(call)
+            cache = LayerCache(self, inputs, self._recur_forward(inputs.x_term, call, data))
+        cache.learned_state, cache.read = initial_state is None, read
         return cache
 
     def _equations_backward(self, dh, cache, observe, observe_input):
@@ -178,28 +183,31 @@ class RecurrentLayer(DeclaredLayer):
         dx, input_grads = self._input_backward(dx_term, cache.inputs, observe_input)
         return dx, dstate, {**grads, **input_grads}
 
-    def _recur_forward(self, x_term, state, mask, given, data):
-        """The recurrence; `given` are statistics (T, 1, G) of each term but the input's, or None."""
-        T, terms = len(x_term), [term for term in self.terms if term != "x"]
-        statistics = [{term: given and Statistics(*(values[t] for values in given[term])) for term in terms}
-                      for t in range(T)]
-        per_step = {"x_term": x_term, "mask": [None] * T if mask is None else mask, "statistics": statistics, **data}
-        return unroll_forward(self.find("step_forward"), dict(zip(self.declaration.states, state, strict=True)),
-                              per_step, {**self.options, **self.params}, mask)
+    def _recur_forward(self, x_term, call, data):
+        """The recurrence, from the input term (T, N, G)."""
+        T, given = len(x_term), call.given or {}
+        statistics = [{term: Statistics(*(values[t] for values in given[term])) if term in given else None
+                       for term in self.terms if term != "x"} for t in range(T)]
+        live = None if call.counted is None else call.mask            # to the step itself it matters only then
+        per_step = {"x_term": x_term, "live": _each_step(live, T), "mask": _each_step(call.rows, T),
+                    "statistics": statistics, **data}
+        return unroll_forward(self.find("step_forward"), dict(zip(self.declaration.states, call.state, strict=True)),
+                              per_step, {**self.options, **self.params}, call.mask)
 
     def _recur_backward(self, dh, sequence, observe):
         others = ("W_x", "gamma_x", *self.state_names) if "x" in self.terms else ("W_x", *self.state_names)
         parameters = [name for name in self.params if name not in others]
         return unroll_backward(self.find("step_backward"), dh, sequence, parameters, observe)
 
-    def _input_forward(self, x, mask, given):
-        p = self.params
+    def _input_forward(self, call):
+        x, p = call.x, self.params
         project = input_term.look_up_forward if x.ndim == 2 else input_term.project_forward
         x_linear = project(x, p["W_x"])
         if "x" not in self.terms:
             return InputCache(x, x_linear, x_linear, ())
-        normalize = {"step": input_term.per_step_forward, "sequence": input_term.per_sequence_forward}
-        x_term, x_bn = normalize[self.input_statistics](x_linear, p["gamma_x"], self.eps, mask, given)
+        normalize, mask = {"step": (input_term.per_step_forward, call.rows),
+                           "sequence": (input_term.per_sequence_forward, call.mask)}[self.input_statistics]
+        x_term, x_bn = normalize(x_linear, p["gamma_x"], self.eps, mask, (call.given or {}).get("x"))
         return InputCache(x, x_linear, x_term, x_bn)
 
     def _input_backward(self, dx_term, inputs, observe=None):
@@ -215,7 +223,7 @@ class RecurrentLayer(DeclaredLayer):
     def _statistics_at(self, statistics, first_step, T):
         """The rows of the given statistics for T steps: term -> Statistics (T, 1, G); "x" per sequence: (1, G)."""
         given = PopulationStatistics(statistics).at_steps(first_step, T, self.dtype.type(0).real.dtype)
-        if self.input_statistics == "sequence":
+        if self.input_statistics == "sequence" and "x" in given:
             given["x"] = Statistics(*(values[0] for values in given["x"]))
         return given
 
@@ -236,7 +244,12 @@ class RecurrentLayer(DeclaredLayer):
 
     def needs_whole(self, statistics):
         """Whether a sequence cannot be run in pieces: its input term has statistics of the whole of it."""
-        return self.input_statistics == "sequence" and statistics is None
+        return self.input_statistics == "sequence" and "x" not in (statistics or {})
+
+
+def _each_step(mask, T):
+    """What each step is given of a mask (T, N), or of None."""
+    return [None] * T if mask is None else mask
 
 
 def _copied(value):

@@ -55,12 +55,12 @@ class Bidirectional(Composed):
 
     output_size = property(lambda self: sum(part.output_size for part in self.parts.values()))
 
-    def _forward(self, x, mask, first_step, part_forward):
+    def _forward(self, x, mask, counted, first_step, part_forward):
         if check_integer("first_step", first_step):
             raise ValueError(f"first_step: expected 0, got {first_step}; a bidirectional layer reads whole sequences, "
                              f"not later pieces of them")
-        _, forward = part_forward("forward", x, mask)
-        _, backward = part_forward("backward", reverse(x, mask), mask)
+        _, forward = part_forward("forward", x, counted)
+        _, backward = part_forward("backward", reverse(x, mask), None if counted is None else reverse(counted, mask))
         return BidirectionalCache(self, {"forward": forward, "backward": backward})
 
     def _backward(self, dh, cache, part_backward):

@@ -40,6 +40,7 @@ class LayerCache:
     ``cache.x_hat`` and every other quantity of the equations are stacked over time.
     """
 
+    read = None                 # (T, N) bool: where x was read; None: everywhere
     made_by = None              # the layer whose backward takes this cache; None: no backward does
 
     def __init__(self, layer, inputs, sequence):
@@ -153,25 +154,27 @@ class KernelCache(LayerCache):
     @cached_property
     def inputs(self):
         """The input term, by the equations."""
-        given = self.call.given
-        inputs = self.layer._input_forward(self.call.x, self.call.mask, given and given.get("x"))
+        inputs = self.layer._input_forward(self.call)
         return inputs if self.made_by is None else _make_read_only(inputs)
 
     @cached_property
     def sequence(self):
         """The recurrence, by the equations, each step from the carried states."""
-        x_term, mask, given = self.inputs.x_term, self.call.mask, self.call.given
-        steps, states, state = [], [], self.call.state
+        call, x_term = self.call, self.inputs.x_term
+        steps, states, state = [], [], call.state
         for t in range(len(x_term)):
             one = slice(t, t + 1)
-            at_t = given and {term: Statistics(*(value[one] for value in values))
-                              for term, values in given.items() if term != "x"}
-            steps += self.layer._recur_forward(x_term[one], state, None if mask is None else mask[one], at_t, {}).steps
+            at_t = call._replace(
+                state=state, mask=call.mask if call.mask is None else call.mask[one],
+                counted=call.counted if call.counted is None else call.counted[one],
+                given=call.given and {term: Statistics(*(value[one] for value in values))
+                                      for term, values in call.given.items() if term != "x"})
+            steps += self.layer._recur_forward(x_term[one], at_t, {}).steps
             state = tuple(carried[t] for carried in self._states)
             states.append(state)
         if self.made_by is not None:
             _make_read_only(steps)
-        return SequenceCache(steps, tuple(self.layer.declaration.states), states, self.call.state, mask)
+        return SequenceCache(steps, tuple(self.layer.declaration.states), states, call.state, call.mask)
 
     @property
     def _states(self):

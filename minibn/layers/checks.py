@@ -28,8 +28,8 @@ def check_dtype(dtype):
     return found
 
 
-def check_input(layer, x, mask):
-    """x (T, N, D) of the layer's dtype or integers (T, N), mask (T, N) or None, all where the parameters are."""
+def check_input(layer, x, mask, statistics_mask=None):
+    """x (T, N, D) of the layer's dtype or integers (T, N), masks (T, N) or None, all where the parameters are."""
     axes = x.ndim if is_array(x) else None
     if axes == 1 and x.dtype.kind in "iu":
         raise ValueError(f"x: expected integers (T, N), or (T, N, D={layer.input_size}), got {x.dtype} of shape "
@@ -43,9 +43,10 @@ def check_input(layer, x, mask):
         check_array("x", x, "T N D", D=layer.input_size)
         check_same_dtype(layer.dtype, x=x)
     check_same_backend(layer.reference, x=x)
-    if mask is not None:
-        check_array("mask", mask, "T N", kinds="biuf", T=x.shape[0], N=x.shape[1])
-        check_same_backend(layer.reference, mask=mask)
+    for name, rows in (("mask", mask), ("statistics_mask", statistics_mask)):
+        if rows is not None:
+            check_array(name, rows, "T N", kinds="biuf", T=x.shape[0], N=x.shape[1])
+            check_same_backend(layer.reference, **{name: rows})
 
 
 def check_rows(layer, x):
@@ -72,27 +73,29 @@ def check_initial_state(layer, states, N):
 
 
 def check_statistics(layer, statistics, N):
-    """Given statistics of every term of the layer; without any, enough examples to have statistics of their own."""
-    if statistics is None:
-        if layer.terms and N == 1:
-            raise ValueError("x: batch statistics need N >= 2 examples, got N=1, whose normalized values are all "
-                             "zero; pass statistics= (minibn.estimate_population_statistics) or a larger batch")
-        return
-    check_names("statistics", statistics, layer.terms)
+    """Given statistics of terms of the layer; where some are not, enough examples to have statistics of their own."""
+    given = {} if statistics is None else statistics
+    if statistics is not None:
+        check_names("statistics", given, layer.terms, partly=True)
+    if N == 1 and any(term not in given for term in layer.terms):
+        raise ValueError("x: batch statistics need N >= 2 examples, got N=1, whose normalized values are all "
+                         "zero; pass statistics= (minibn.estimate_population_statistics) or a larger batch")
     for term in layer.terms:
-        _check_term(layer, term, statistics[term])
+        if term in given:
+            _check_term(layer, term, given[term])
 
 
 MAPPINGS = {"statistics": ("PopulationStatistics", "terms", "estimate them with this model"),
             "data": ("a dict of arrays", "names", "draw it with layer.draw_data")}
 
 
-def check_names(argument, mapping, names):
-    """Given statistics or per-step data: something for each of the names. A layer without terms takes no notice."""
+def check_names(argument, mapping, names, partly=False):
+    """Given statistics or per-step data: something for each name, or for some; a layer without terms ignores it."""
     kind, words, remedy = MAPPINGS[argument]
     if not isinstance(mapping, Mapping):
         raise TypeError(f"{argument}: expected {kind}, got {type(mapping).__name__}; {remedy}")
-    if set(mapping) != set(names) and (names or argument == "data"):
+    right = set() < set(mapping) <= set(names) if partly else set(mapping) == set(names)
+    if not right and (names or argument == "data"):
         raise ValueError(f"{argument}: expected the {words} {sorted(names)}, got {sorted(mapping)}; {remedy}")
 
 

@@ -113,7 +113,8 @@ class Composed(Layer):
 
     def needs_whole(self, statistics):
         """Whether a sequence cannot be run in pieces."""
-        return any(part.needs_whole(statistics) for part in self.parts.values())
+        given = _of_parts(statistics or {})
+        return any(part.needs_whole(given.get(name)) for name, part in self.parts.items())
 
     def draw_data(self, rng, T, N):
         """What the cells take at each step, drawn for training: name -> ndarray (T, N, ...)."""
@@ -127,14 +128,16 @@ class Composed(Layer):
             start += part.noise_size
         return tuple(states)
 
-    def forward(self, x, mask=None, initial_state=None, statistics=None, first_step=0, data=None):
+    def forward(self, x, mask=None, initial_state=None, statistics=None, first_step=0, data=None,
+                statistics_mask=None):
         """As `RecurrentLayer.forward`: h (T, N, output_size) and a cache."""
-        cache = self._run("forward", x, mask, initial_state, statistics, first_step, data)
+        cache = self._run("forward", x, mask, initial_state, statistics, first_step, data, statistics_mask)
         cache.made_by = self
         return array_module(cache.h).array(cache.h), cache
 
-    def forward_only(self, x, mask=None, initial_state=None, statistics=None, first_step=0, data=None):
-        cache = self._run("forward_only", x, mask, initial_state, statistics, first_step, data)
+    def forward_only(self, x, mask=None, initial_state=None, statistics=None, first_step=0, data=None,
+                     statistics_mask=None):
+        cache = self._run("forward_only", x, mask, initial_state, statistics, first_step, data, statistics_mask)
         return cache.h, cache
 
     def backward(self, dh, cache, observe=None, observe_input=None):
@@ -150,32 +153,35 @@ class Composed(Layer):
         dx = self._backward(dh, cache, part_backward)
         return dx, {f"{name}.{key}": grads[name][key] for name in self.parts for key in grads[name]}
 
-    def _run(self, method, x, mask, initial_state, statistics, first_step, data):
+    def _run(self, method, x, mask, initial_state, statistics, first_step, data, statistics_mask):
         """Check what is for all parts together, share it out, and run them."""
-        check_input(self, x, mask)
-        mask, states = None if mask is None else mask != 0, {}
+        check_input(self, x, mask, statistics_mask)
+        (mask, counted), states = (None if rows is None else rows != 0 for rows in (mask, statistics_mask)), {}
         if initial_state is not None:
             check_states(self, initial_state)
             rest = list(initial_state)
             for name, part in self.parts.items():
                 states[name], rest = rest[:len(part.state_names)], rest[len(part.state_names):]
         if statistics is not None:
-            check_names("statistics", statistics, self.terms)
+            check_names("statistics", statistics, self.terms, partly=True)
             statistics = _of_parts(statistics)
         if data is not None:
             check_names("data", data, self.data_names)
             data = _of_parts(data)
 
-        def part_forward(name, x, mask, first_step=0):
+        def part_forward(name, x, counted, first_step=0):
             return getattr(self.parts[name], method)(
-                x, mask, states.get(name), None if statistics is None else statistics.get(name, {}), first_step,
-                None if data is None else data.get(name, {}))
+                x, mask, states.get(name), None if statistics is None else statistics.get(name), first_step,
+                None if data is None else data.get(name, {}), counted)
 
-        return self._forward(x, mask, first_step, part_forward)
+        return self._forward(x, mask, counted, first_step, part_forward)
 
     @abstractmethod
-    def _forward(self, x, mask, first_step, part_forward):
-        """The cache; ``part_forward(name, x, mask, first_step)`` runs a part."""
+    def _forward(self, x, mask, counted, first_step, part_forward):
+        """The cache; ``part_forward(name, x, counted, first_step)`` runs a part on its x (T, N, ...).
+
+        `counted` (T, N) or None are the rows that enter the statistics.
+        """
 
     @abstractmethod
     def _backward(self, dh, cache, part_backward):

@@ -28,7 +28,8 @@ class Layer(ABC):
     sees_ahead = False          # whether h_t depends on later steps
 
     @abstractmethod
-    def forward_only(self, x, mask=None, initial_state=None, statistics=None, first_step=0, data=None):
+    def forward_only(self, x, mask=None, initial_state=None, statistics=None, first_step=0, data=None,
+                     statistics_mask=None):
         """As `forward`, where nobody will go backward: nothing is copied, and `backward` refuses the cache."""
 
     @abstractmethod
@@ -77,20 +78,24 @@ class Layer(ABC):
         check_same_dtype(self.dtype, initial_noise=noise)
         return self._add_noise(noise)
 
-    def batch_statistics(self, x, mask=None, initial_state=None, data=None):
-        """The batch statistics of every normalized term: term -> Statistics of arrays (T, G).
+    def batch_statistics(self, x, mask=None, initial_state=None, data=None, statistics=None, statistics_mask=None):
+        """The statistics that every normalized term was normalized with: term -> Statistics of arrays (T, G).
 
-        Streams over time, so that large batches fit in memory. A step without a live example has no
-        statistics: it gets those of the last live step before it, or of the first one after.
+        They are the batch's own but for the terms in `statistics`. Streams over time, so that large batches fit in
+        memory. A step without an example to count has no statistics: it gets those of the last such step before it, or
+        of the first one after.
         """
         pieces = [cache.statistics(self.terms) for _, cache in
-                  self.forward_in_pieces(x, mask=mask, initial_state=initial_state, data=data)]
-        xp, live = array_module(x), None if mask is None else to_host(mask != 0).any(axis=1)        # (T,)
+                  self.forward_in_pieces(x, mask, initial_state, statistics, data=data,
+                                         statistics_mask=statistics_mask)]
+        rows = mask if statistics_mask is None else statistics_mask
+        xp, live = array_module(x), None if rows is None else to_host(rows != 0).any(axis=1)        # (T,)
         return {term: Statistics(*(continue_dead_steps(xp.concatenate(values), live) for values in
                                    zip(*(piece[term] for piece in pieces), strict=True)))
                 for term in self.terms}
 
-    def forward_in_pieces(self, x, mask=None, initial_state=None, statistics=None, piece_steps=None, data=None):
+    def forward_in_pieces(self, x, mask=None, initial_state=None, statistics=None, piece_steps=None, data=None,
+                          statistics_mask=None):
         """Run `forward_only` on consecutive pieces of a sequence and yield each (h, cache): bounded memory.
 
         The states are those of one long forward pass, since a step's statistics are its own. A piece has
@@ -98,7 +103,7 @@ class Layer(ABC):
         sequence and the statistics are the batch's, and where a layer reads backward, there is only one piece: the
         whole.
         """
-        check_input(self, x, mask)
+        check_input(self, x, mask, statistics_mask)
         T, N = x.shape[:2]
         if piece_steps is None:
             piece_steps = T if self.sees_ahead else min(PIECE_STEPS, max(1, PIECE_ELEMENTS // (N * self.widest)))
@@ -111,7 +116,7 @@ class Layer(ABC):
         for start in range(0, T, piece_steps):
             piece = slice(start, start + piece_steps)
             of_piece = data and {name: values[piece] for name, values in data.items()}
-            h, cache = self.forward_only(x[piece], None if mask is None else mask[piece], initial_state, statistics,
-                                         start, of_piece)
+            live, counted = (None if rows is None else rows[piece] for rows in (mask, statistics_mask))
+            h, cache = self.forward_only(x[piece], live, initial_state, statistics, start, of_piece, counted)
             yield h, cache
             initial_state = cache.final_state

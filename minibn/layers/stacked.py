@@ -49,10 +49,10 @@ class Stacked(Composed):
 
     output_size = property(lambda self: list(self.parts.values())[-1].output_size)
 
-    def _forward(self, x, mask, first_step, part_forward):
+    def _forward(self, x, mask, counted, first_step, part_forward):
         caches, h = {}, x
         for name in self.parts:
-            h, caches[name] = part_forward(name, h, mask, first_step)
+            h, caches[name] = part_forward(name, h, counted, first_step)
         return StackedCache(self, caches)
 
     def _backward(self, dh, cache, part_backward):

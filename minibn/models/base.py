@@ -174,9 +174,9 @@ class RecurrentModel(ABC):
         """Probabilities of the shape of `logits`; their argmax is the label."""
         return array_module(x).exp(log_softmax(self.logits(x, mask, statistics, initial_noise, data)))
 
-    def batch_statistics(self, x, mask=None, initial_noise=None, data=None):
-        """The batch statistics of every normalized term: term -> Statistics of arrays (T, G)."""
-        return self.cell.batch_statistics(x, mask, self.cell.noisy_state(x, initial_noise), data)
+    def batch_statistics(self, x, mask=None, initial_noise=None, data=None, statistics=None):
+        """The statistics of every normalized term, the batch's own but for those given; as `Layer.batch_statistics`."""
+        return self.cell.batch_statistics(x, mask, self.cell.noisy_state(x, initial_noise), data, statistics)
 
     def _logits_in_pieces(self, x, mask, statistics, initial_noise, data=None, piece_steps=None, observe=None):
         """Yield (place of their labels in y, logits), in pieces over time."""
