@@ -9,7 +9,7 @@ from minibn.exchange import from_torch, to_torch
 from minibn.gradcheck import check_function, check_gradients
 from minibn.kernels import free_workspaces
 from minibn.layers import BNLSTM, BNRNN, LSTM, RNN, Bidirectional, BNRNNTwoTerm, RecurrentLayer, Stacked
-from minibn.models import LanguageModel, SequenceClassifier
+from minibn.models import AttentiveReader, LanguageModel, Questions, SequenceClassifier
 from minibn.statistics import PopulationStatistics, Statistics
 from minibn.tracing import trace
 from minibn.training import load
@@ -17,7 +17,7 @@ from minibn.training.population import estimate_population_statistics
 
 __version__ = "0.1.0"
 
-__all__ = ["BNLSTM", "BNRNN", "LSTM", "RNN", "BNRNNTwoTerm", "Bidirectional", "LanguageModel", "PopulationStatistics",
-           "RecurrentLayer", "SequenceClassifier", "Stacked", "Statistics", "array_module", "check_function",
-           "check_gradients", "estimate_population_statistics", "free_workspaces", "from_torch", "load", "to_device",
-           "to_host", "to_torch", "trace"]
+__all__ = ["BNLSTM", "BNRNN", "LSTM", "RNN", "AttentiveReader", "BNRNNTwoTerm", "Bidirectional", "LanguageModel",
+           "PopulationStatistics", "Questions", "RecurrentLayer", "SequenceClassifier", "Stacked", "Statistics",
+           "array_module", "check_function", "check_gradients", "estimate_population_statistics", "free_workspaces",
+           "from_torch", "load", "to_device", "to_host", "to_torch", "trace"]

@@ -74,13 +74,17 @@ def check_initial_state(layer, states, N):
 
 def check_statistics(layer, statistics, N):
     """Given statistics of terms of the layer; where some are not, enough examples to have statistics of their own."""
-    given = {} if statistics is None else statistics
     if statistics is not None:
-        check_names("statistics", given, layer.terms, partly=True)
-    if N == 1 and any(term not in given for term in layer.terms):
+        check_names("statistics", statistics, layer.terms, partly=True)
+    check_terms(layer, layer.terms, statistics or {}, N)
+
+
+def check_terms(layer, terms, given, N):
+    """Those of the statistics that are given; where some are not, enough examples."""
+    if N == 1 and any(term not in given for term in terms):
         raise ValueError("x: batch statistics need N >= 2 examples, got N=1, whose normalized values are all "
                          "zero; pass statistics= (minibn.estimate_population_statistics) or a larger batch")
-    for term in layer.terms:
+    for term in terms:
         if term in given:
             _check_term(layer, term, given[term])
 
@@ -124,7 +128,7 @@ def _check_term(layer, term, statistics):
         check_array(f"statistics {term}.{field}", values, "T_max G", G=G)
         check_same_backend(layer.reference, **{f"statistics {term}.{field}": values})
     lengths = [len(values) for values in statistics]
-    expected = 1 if term == "x" and layer.input_statistics == "sequence" else lengths[0]
+    expected = 1 if layer.has_one_row(term) else lengths[0]
     if lengths != [expected, expected]:
         raise ValueError(f"statistics {term}: expected mean and variance of T_max={expected} rows, got "
                          f"{[values.shape for values in statistics]}; estimate them with this model")

@@ -140,6 +140,10 @@ class DeclaredLayer(Layer):
         """G, the number of features of a normalized term."""
         return self.width(self.declaration.normalized[term])
 
+    def has_one_row(self, term):
+        """Whether the statistics of a term are those of whole sequences."""
+        return term == "x" and self.input_statistics == "sequence"
+
     def find(self, name):
         """``step_forward`` or ``step_backward``, as the cell's module has it now."""
         return self.declaration.find(name)

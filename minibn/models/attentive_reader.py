@@ -1,0 +1,456 @@
+r"""The Attentive Reader: questions about passages, answered by a name that stands in them (Section 5.4 of the paper).
+
+    d_t, u      what the encoders make of the passage (T, N, C) and of the question (N, C)
+    r           what attention finds in the passage for this question          `minibn.equations.attention`
+    logits      the answer, over all names                                     `minibn.equations.answer`
+"""
+
+import copy
+from functools import partial
+from typing import NamedTuple
+
+import numpy as np
+
+from minibn.backend import array_module
+from minibn.equations import answer, attention, embedding, input_term
+from minibn.equations.losses import log_softmax, softmax_cross_entropy_backward, softmax_cross_entropy_forward
+from minibn.equations.quantities import Record
+from minibn.equations.recurrence import call
+from minibn.errors import (
+    brief,
+    check_array,
+    check_below,
+    check_choice,
+    check_number,
+    check_same_backend,
+    check_sizes,
+)
+from minibn.layers import Bidirectional, RecurrentLayer
+from minibn.layers.checks import check_names, check_terms
+from minibn.layers.params import NestedParams
+from minibn.models.base import score_predictions
+from minibn.models.readers import READERS
+from minibn.statistics import PopulationStatistics, Statistics
+
+ROWS, PADDING = ("live", "all"), ("zero", "cyclic")
+TEXTS = {"document": "passage", "question": "question"}      # what each encoder reads
+TERMS = "dqrum"         # P_d d_t and P_q u in the attention; P_r r, P_u u and P_m m in the answer
+
+
+class Questions(NamedTuple):
+    """A minibatch of passages and questions; masks are True where there is a word."""
+
+    passage: object             # (T, N) integers: words
+    passage_mask: object        # (T, N) bool
+    question: object            # (T_q, N)
+    question_mask: object       # (T_q, N)
+
+    __repr__ = brief
+
+    @property
+    def shape(self):
+        """(T, N) of the passages."""
+        return self.passage.shape
+
+
+class Term(NamedTuple):
+    """A linear map and its batch norm, as the backward needs them."""
+
+    a: object           # (T, N, C); T = 1 where there is one row for each example
+    linear: object      # (T, N, A)    P a
+    bn: tuple           # of one BatchNormCache, or none
+
+    __repr__ = brief
+
+
+class ReaderCache(NamedTuple):
+    """Everything a reader's forward computed."""
+
+    questions: Questions        # as they were read: with cyclic padding, refilled
+    keep: dict                  # dropout masks
+    parts: dict                 # the encoders' caches: "document", "question"
+    terms: dict                 # "d", ... -> Term
+    similarity: object          # Records of what `minibn.equations.attention` and `answer` computed; this one or None
+    attention: object
+    answer: object
+    params: dict                # the reader's own, as they were
+
+    __repr__ = brief
+
+    def statistics(self, terms):
+        """The statistics that each of the `terms` was normalized with: term -> Statistics of arrays (T, G)."""
+        found = {f"{name}.{term}": values for name, part in self.parts.items()
+                 for term, values in part.statistics(part.layer.terms).items()}
+        found |= {name: Statistics(bn.mean, bn.variance) for name, term in self.terms.items() for bn in term.bn}
+        return {term: found[term] for term in terms}
+
+
+class AttentiveReader:
+    """One of the readers of Section 5.4.
+
+    Parameters
+    ----------
+    variant : {"lstm", "bnlstm", "bn_everywhere", "bn_e1", "bn_e2", "bilstm"}
+        Which: `minibn.models.READERS`; bn_e1 is the paper's BN-e*, bn_e2 its BN-e**, bilstm a control without BN.
+    vocabulary, entities : int
+        V, the number of words, and E, the number of names: the labels are 0 .. E-1.
+    embedding_size, hidden_size, attention_size : int
+        D, H and A. An encoder's output has C = H units, of both directions C = 2H.
+    rows : {"live", "all"}
+        Which rows enter the statistics of a step: those of unpadded words, or all, as in the authors' code. The
+        statistics of a sequence are always those of the live steps; of P_d d_t only bn_everywhere counts all.
+    padding : {"zero", "cyclic"}
+        What is read behind the end of a text: nothing, or the text again. It matters only where rows="all".
+    skip, bilinear : bool
+        Terms of the authors' code: the mean of the passage's states in the answer, similarity in the attention.
+    dropout : float
+        Probability to drop a number of the embeddings, and of g.
+    gamma, eps, forget_bias, init
+        As for `minibn.BNLSTM`; gamma and eps are those of every batch norm.
+    dtype : {float64, float32}
+    rng : numpy.random.Generator or int, optional
+    engine : {"equations", "kernels"}
+        Of the encoders.
+
+    Attributes
+    ----------
+    params : mapping
+        ``M``, ``document.W_x`` (both directions: ``document.forward.W_x``), ..., ``question.W_x``, ..., ``P_d``, ...
+    terms : tuple of str
+        ``document.x``, ..., ``question.c``, ``d``, ``q``, ``r``, ``u``, ``m``.
+    """
+
+    label_axes = "N"
+    noise_size = 0
+
+    def __init__(self, variant, vocabulary, entities, embedding_size, hidden_size, attention_size, *, rows="live",
+                 padding="zero", skip=False, bilinear=False, dropout=0.0, gamma=0.1, eps=1e-5, forget_bias=1.0,
+                 init="orthogonal", dtype=np.float64, rng=None, engine="equations"):
+        check_choice("variant", variant, READERS)
+        check_choice("rows", rows, ROWS)
+        check_choice("padding", padding, PADDING)
+        check_sizes(vocabulary=vocabulary, entities=entities, attention_size=attention_size)
+        self.reader, self.rows, self.padding = READERS[variant], rows, padding
+        self.vocabulary, self.classes = int(vocabulary), int(entities)
+        self.dropout = check_number("dropout", dropout, np.dtype("float64"), at_least=0, below=1)
+        rng = np.random.default_rng(rng)
+        offered = {"gamma": gamma, "eps": eps, "forget_bias": forget_bias, "init": init, **self.reader.options}
+        options = {name: value for name, value in offered.items() if name in self.reader.cell.options}
+        D, H, A = embedding_size, hidden_size, attention_size
+
+        def make():
+            return RecurrentLayer(self.reader.cell, D, H, dtype=dtype, rng=rng, engine=engine, **options)
+
+        def encoder():
+            return Bidirectional(make(), make()) if self.reader.both_directions else make()
+
+        self.document, self.question = encoder(), encoder()
+        C, E = self.document.output_size, self.classes
+        self.eps = float(eps)
+        terms = TERMS if skip else TERMS.replace("m", "")
+        own = {"M": 0.1 * rng.standard_normal((vocabulary, D)),
+               **{f"P_{term}": rng.standard_normal((C, A)) / np.sqrt(C) for term in terms}}
+        if bilinear:
+            own["B"] = rng.standard_normal((C, A)) / np.sqrt(C)
+        own |= {"b_a": np.zeros(A), "v": rng.standard_normal(A) / np.sqrt(A), "b_g": np.zeros(A),
+                "W_y": rng.standard_normal((A, E)) / np.sqrt(A), "b_y": np.zeros(E)}
+        if self.reader.normalized:
+            own |= {f"gamma_{term}": np.full(A, gamma) for term in terms}
+        self._own = {name: value.astype(self.document.dtype) for name, value in own.items()}
+
+    def __repr__(self):
+        return (f"{type(self).__name__}({self.reader.name!r}, vocabulary={self.vocabulary}, entities={self.classes}, "
+                f"document={self.document!r}, rows={self.rows!r}, padding={self.padding!r})")
+
+    # ------------------------------------------------------------------ what it is made of
+
+    @property
+    def parts(self):
+        """The encoders by name."""
+        return {"document": self.document, "question": self.question}
+
+    @property
+    def params(self):
+        """A live view of all parameters."""
+        return NestedParams({**{name: part.params for name, part in self.parts.items()}, "": self._own})
+
+    @property
+    def own_terms(self):
+        """The normalized terms beside the encoders': "d", "q", "r", "u", and "m" where there is a skip."""
+        return tuple(term for term in TERMS if f"gamma_{term}" in self._own)
+
+    @property
+    def terms(self):
+        """All normalized terms."""
+        return (*(f"{name}.{term}" for name, part in self.parts.items() for term in part.terms), *self.own_terms)
+
+    @property
+    def population_stages(self):
+        """First the encoders' input terms, then all others with these given: see `estimate_population_statistics`."""
+        inputs = tuple(term for term in self.terms if term.endswith(".x"))
+        return inputs and (inputs, tuple(term for term in self.terms if term not in inputs))
+
+    @property
+    def dtype(self):
+        """The dtype of the parameters."""
+        return self.document.dtype
+
+    @property
+    def title(self):
+        """What people call it."""
+        return f"{self.reader.title} reader"
+
+    def map_params(self, function):
+        """A copy of the model with `function` applied to every parameter."""
+        other = copy.copy(self)
+        other.document, other.question = self.document.map_params(function), self.question.map_params(function)
+        other._own = {name: function(value) for name, value in self._own.items()}
+        return other
+
+    def leaves(self):
+        """The single recurrences in it, with what the names of their parameters begin with."""
+        for name, part in self.parts.items():
+            for prefix, leaf in part.leaves():
+                yield f"{name}.{prefix}", leaf
+
+    def draw_data(self, rng, questions):
+        """Dropout masks for training: what multiplies the embeddings and g; an empty dict without dropout."""
+        if not self.dropout:
+            return {}
+        D, A = self._own["M"].shape[1], len(self._own["v"])
+        shapes = {"passage": (*questions.passage.shape, D), "question": (*questions.question.shape, D),
+                  "answer": (questions.shape[1], A)}
+        xp = array_module(self._own["M"])
+        return {name: xp.asarray((rng.random(shape) >= self.dropout).astype(self.dtype) / self.dtype.type(
+            1 - self.dropout)) for name, shape in shapes.items()}
+
+    # ------------------------------------------------------------------ forward and backward
+
+    def forward(self, questions, statistics=None, data=None):
+        """The logits, to go backward from.
+
+        Parameters
+        ----------
+        questions : Questions
+        statistics : PopulationStatistics, optional
+            Instead of the minibatch's own: of all terms, or of some.
+        data : dict of ndarray, optional
+            Dropout masks (`draw_data`); by default nothing is dropped.
+
+        Returns
+        -------
+        logits : ndarray of shape (N, E)
+        cache : ReaderCache
+        """
+        return self._run("forward", questions, statistics, data)
+
+    def logits(self, questions, statistics=None, data=None):
+        """The logits (N, E), where nobody will go backward."""
+        return self._run("forward_only", questions, statistics, data)[0]
+
+    def _run(self, method, questions, statistics, data):
+        questions, given, keep = self._checked(questions, statistics, data)
+        p = {name: value.copy() for name, value in self._own.items()}      # what is learned later does not reach here
+        parts = self._encode(method, questions, p["M"], keep, given)
+        d, u = parts["document"].h, parts["question"].last_output     # (T, N, C), (N, C)
+        mask, terms, similarity = questions.passage_mask, {}, None
+        term = partial(self._term_forward, p, given, terms)
+        values = {**p, "d": d, "mask": mask, "keep": keep["answer"]}
+        values["d_term"] = term("d", d, None if self._counts_all_steps else mask)            # (T, N, A)
+        values["q_term"] = term("q", u)                               # (N, A)
+        if "B" in p:
+            similarity = Record(attention.similarity_forward(d, u, p["B"]))
+            values["similarity"] = similarity.similarity              # (T, N, 1)
+        found = Record(call(attention.attention_forward, values))
+        values["r_term"], values["u_term"] = term("r", found.r), term("u", u)                # (N, A)
+        if "P_m" in p:
+            values["m_term"] = term("m", attention.mean_forward(d, mask))                    # (N, A)
+        said = Record(call(answer.answer_forward, values))
+        return said.logits, ReaderCache(questions, keep, parts, terms, similarity, found, said, p)
+
+    def backward(self, dlogits, cache, observe=None, observe_input=None, observe_rest=None):
+        """The gradients of every parameter, from those of the logits (N, E).
+
+        `observe` and `observe_input` are those of the encoders' `backward`, with "document" or "question" first;
+        ``observe_rest(name, gradients)`` is called for "similarity", "attention", "answer", and each term.
+
+        Returns
+        -------
+        dict
+            Keys and shapes of `params`.
+        """
+        tell = observe_rest or (lambda name, gradients: None)
+        mask, grads = cache.questions.passage_mask, {}
+        term = partial(self._term_backward, cache, grads, tell)
+        said = self._record_backward("answer", answer.answer_backward, cache.answer, tell, logits=dlogits)
+        dr, du, dd = term("r", said.r_term), term("u", said.u_term), 0
+        if "m" in cache.terms:
+            dd = attention.mean_backward(term("m", said.m_term), mask)
+        found = self._record_backward("attention", attention.attention_backward, cache.attention, tell, r=dr)
+        dd = dd + found.d + term("d", found.d_term)                   # (T, N, C)
+        du = du + term("q", found.q_term)                             # (N, C)
+        if cache.similarity is not None:
+            alike = self._record_backward("similarity", attention.similarity_backward, cache.similarity, tell,
+                                          similarity=found.similarity)
+            dd, du, grads["B"] = dd + alike.d, du + alike.u, alike.B
+        upstream = {"document": dd, "question": cache.parts["question"].last_output_backward(du)}
+        grads["M"] = 0
+        for name, text in TEXTS.items():
+            watchers = [watch and partial(watch, name) for watch in (observe, observe_input)]
+            dx, of_part = self.parts[name].backward(upstream[name], cache.parts[name], *watchers)
+            ids, live = self._read(cache.questions, text)
+            grads["M"] = grads["M"] + embedding.embedding_backward(dx, ids, cache.params["M"], live, cache.keep[text])
+            grads |= {f"{name}.{key}": value for key, value in of_part.items()}
+        grads |= {name: getattr(said if name in said._fields else found, name) for name in ("b_a", "v", "b_g", "W_y", "b_y")}
+        return {name: grads[name] for name in self.params}
+
+    def loss(self, questions, y, statistics=None, data=None):
+        """Mean cross-entropy in nats, a 0-d array; parameters as in `loss_and_grads`. Keeps no cache."""
+        self._check_labels(questions, y)
+        return softmax_cross_entropy_forward(self.logits(questions, statistics, data), y)[0]
+
+    def loss_and_grads(self, questions, y, statistics=None, data=None):
+        """Mean cross-entropy of the answers, and its gradient with respect to every parameter.
+
+        Parameters
+        ----------
+        questions : Questions
+        y : integer ndarray of shape (N,)
+            Labels 0 .. E-1.
+        statistics, data
+            As in `forward`.
+
+        Returns
+        -------
+        loss : 0-d ndarray, in nats
+        grads : dict
+            Keys and shapes of `params`.
+        """
+        self._check_labels(questions, y)
+        logits, cache = self.forward(questions, statistics, data)
+        loss, loss_cache = softmax_cross_entropy_forward(logits, y)
+        return loss, self.backward(softmax_cross_entropy_backward(loss_cache), cache)
+
+    def totals(self, questions, y, statistics=None, data=None):
+        """The sums of cross-entropy, in nats, and of right answers: 0-d float64 arrays on the device of the words."""
+        self._check_labels(questions, y)
+        log_p_y, right = score_predictions(self.logits(questions, statistics, data), y)
+        return -log_p_y.sum(), right.sum().astype("float64")
+
+    def predict(self, questions, statistics=None, data=None):
+        """Probabilities (N, E); their argmax is the answer."""
+        return array_module(self.reference).exp(log_softmax(self.logits(questions, statistics, data)))
+
+    def attention(self, questions, statistics=None):
+        """alpha (T, N): where each answer was looked for, and the probabilities (N, E) of the answers."""
+        logits, cache = self._run("forward_only", questions, statistics, None)
+        return cache.attention.alpha, array_module(logits).exp(log_softmax(logits))
+
+    def batch_statistics(self, questions, statistics=None, data=None):
+        """The statistics of every normalized term, the batch's own but for those given: term -> Statistics (T, G)."""
+        return self._run("forward_only", questions, statistics, data)[1].statistics(self.terms)
+
+    # ------------------------------------------------------------------ the pieces of both
+
+    @property
+    def _counts_all_steps(self):
+        """Whether the statistics of P_d d_t are those of all (t, n), padded ones too: where a step's are, too."""
+        return self.rows == "all" and self.reader.options.get("input_statistics") == "step"
+
+    def _read(self, questions, text):
+        """The words of a text, and where the others are read as zeros: nowhere, if it is repeated in its padding."""
+        return getattr(questions, text), None if self.padding == "cyclic" else getattr(questions, f"{text}_mask")
+
+    def _encode(self, method, questions, M, keep, given):
+        """The caches of the encoders."""
+        caches = {}
+        for name, text in TEXTS.items():
+            ids, live = self._read(questions, text)
+            x = embedding.embedding_forward(ids, M, live, keep[text])                        # (T, N, D)
+            mask, prefix = getattr(questions, f"{text}_mask"), f"{name}."
+            counted = array_module(mask).ones_like(mask) if self.rows == "all" else None
+            of_part = {term.removeprefix(prefix): given[term] for term in given if term.startswith(prefix)}
+            _, caches[name] = getattr(self.parts[name], method)(x, mask, statistics=of_part or None,
+                                                                statistics_mask=counted)
+        return caches
+
+    def _term_forward(self, p, given, terms, name, a, rows=None):
+        """BN(P a; gamma, 0), or P a in a reader without such a batch norm: a (T, N, C) or (N, C)."""
+        stacked, bn = a if a.ndim == 3 else a[None], ()
+        linear = value = input_term.project_forward(stacked, p[f"P_{name}"])                 # (T or 1, N, A)
+        if f"gamma_{name}" in p:
+            value, bn = input_term.per_sequence_forward(linear, p[f"gamma_{name}"], self.eps, rows, given.get(name))
+        terms[name] = Term(stacked, linear, bn)
+        return value.reshape(*a.shape[:-1], -1)
+
+    def _term_backward(self, cache, grads, tell, name, dterm):
+        """The gradient of a; those of P and gamma go into `grads`."""
+        term, shape = cache.terms[name], dterm.shape[:-1]
+        dlinear = dterm.reshape(term.linear.shape)                    # (T or 1, N, A)
+        if term.bn:
+            dlinear, grads[f"gamma_{name}"] = input_term.per_sequence_backward(
+                dlinear, term.bn, lambda _, gradients: tell(name, gradients))
+        da, grads[f"P_{name}"] = input_term.project_backward(dlinear, term.a, cache.params[f"P_{name}"])
+        return da.reshape(*shape, -1)
+
+    def _record_backward(self, name, backward, record, tell, **upstream):
+        """The gradients of a Record, from those of its results."""
+        above = {f"d{key}": value for key, value in upstream.items()}
+        gradients = Record.of_gradients(call(backward, {**record._asdict(), **above}))
+        tell(name, gradients)
+        return gradients
+
+    # ------------------------------------------------------------------ checks
+
+    reference = property(lambda self: self._own["M"])
+
+    def term_size(self, term):
+        """A, the number of features of each of the reader's own terms."""
+        return len(self._own["v"])
+
+    def has_one_row(self, term):
+        """Whether the statistics of a term are not by time step: those of the reader's own terms never are."""
+        return True
+
+    def check_statistics(self, statistics, N=None, partly=False):
+        """Refuse statistics of another model; with `partly`, some terms may be missing."""
+        check_names("statistics", statistics, self.terms, partly)
+        check_terms(self, self.own_terms, statistics, N)
+
+    def _checked(self, questions, statistics, data):
+        """The questions with padding as it is read, and masks as bool; given statistics; dropout masks."""
+        if not isinstance(questions, Questions):
+            raise TypeError(f"questions: expected minibn.Questions, got {type(questions).__name__}; pass "
+                            f"Questions(passage, passage_mask, question, question_mask)")
+        texts = {}
+        for text in TEXTS.values():
+            ids, mask = getattr(questions, text), getattr(questions, f"{text}_mask")
+            check_array(text, ids, "T N", kinds="iu", N=questions.shape[1])
+            check_array(f"{text}_mask", mask, "T N", kinds="biuf", T=len(ids), N=questions.shape[1])
+            check_same_backend(self.reference, **{text: ids, f"{text}_mask": mask})
+            mask = mask != 0
+            ids = array_module(ids).where(mask, ids, 0)               # padding is never read
+            check_below(text, ids, self.vocabulary)
+            if self.padding == "cyclic":
+                ids = embedding.repeat_forward(ids, mask)
+            texts |= {text: ids, f"{text}_mask": mask}
+        given, N = {}, questions.shape[1]
+        if statistics is not None:
+            self.check_statistics(statistics, N, partly=True)
+            given = PopulationStatistics({
+                term: Statistics(*(values.astype(self.dtype, copy=False) for values in statistics[term]))
+                for term in statistics})
+        keep = dict.fromkeys((*TEXTS.values(), "answer"), 1.0)
+        if data is not None:
+            check_names("data", data, keep)
+            D, A = self.document.input_size, len(self._own["v"])
+            for name, axes in (("passage", "T N D"), ("question", "T N D"), ("answer", "N A")):
+                sizes = {"T": len(texts.get(name, ())), "N": N, "D": D, "A": A}
+                check_array(f"data {name}", data[name], axes, **{axis: sizes[axis] for axis in axes.split()})
+            keep |= data
+        return Questions(**texts), given, keep
+
+    def _check_labels(self, questions, y):
+        check_array("y", y, "N", kinds="iu", N=questions.shape[1])
+        check_same_backend(self.reference, y=y)
+        check_below("y", y, self.classes)
