@@ -112,9 +112,11 @@ def _evaluate(run, statistics, batch_size, lengths, whole, **where):
         results = opened.whole_text() if whole else opened.splits(batch_size, lengths)
         config = opened.best.config
         how = f", {statistics} statistics" if config.normalized else ""
+        about = {} if whole else {name: config.about(split) for name, (split, _) in opened.parts(lengths).items()}
         for name, score in results.items():
             measures = config.summary(config.measures(score))
-            print(f"{name}: {measures} ({score.correct} of {score.predictions} right){how}", flush=True)
+            right = f"({score.correct} of {score.predictions} right)"
+            print(f"{name}: {measures} {right}{how}{about.get(name, '')}", flush=True)
 
 
 def add_sample(commands):

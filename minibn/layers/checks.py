@@ -89,6 +89,13 @@ def check_terms(layer, terms, given, N):
             _check_term(layer, term, given[term])
 
 
+def check_leaves(leaves, statistics):
+    """The statistics of single recurrences, pairs of what their names begin with and a layer."""
+    for prefix, layer in leaves:
+        of_layer = {term.removeprefix(prefix): values for term, values in statistics.items() if term.startswith(prefix)}
+        check_terms(layer, layer.terms, of_layer, N=None)
+
+
 MAPPINGS = {"statistics": ("PopulationStatistics", "terms", "estimate them with this model"),
             "data": ("a dict of arrays", "names", "draw it with layer.draw_data")}
 

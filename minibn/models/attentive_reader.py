@@ -7,82 +7,26 @@ r"""The Attentive Reader: questions about passages, answered by a name that stan
 
 import copy
 from functools import partial
-from typing import NamedTuple
 
 import numpy as np
 
 from minibn.backend import array_module
-from minibn.equations import answer, attention, embedding, input_term
+from minibn.equations.embedding import embedding_backward, embedding_forward
 from minibn.equations.losses import log_softmax, softmax_cross_entropy_backward, softmax_cross_entropy_forward
-from minibn.equations.quantities import Record
-from minibn.equations.recurrence import call
-from minibn.errors import (
-    brief,
-    check_array,
-    check_below,
-    check_choice,
-    check_number,
-    check_same_backend,
-    check_sizes,
-)
+from minibn.equations.reader_head import head_backward, head_forward
+from minibn.errors import check_array, check_below, check_choice, check_number, check_same_backend, check_sizes
 from minibn.layers import Bidirectional, RecurrentLayer
-from minibn.layers.checks import check_names, check_terms
+from minibn.layers.checks import check_leaves, check_names, check_terms
 from minibn.layers.params import NestedParams
 from minibn.models.base import score_predictions
+from minibn.models.questions import checked_questions, repeated
+from minibn.models.reader_cache import ReaderCache
 from minibn.models.readers import READERS
-from minibn.statistics import PopulationStatistics, Statistics
+from minibn.statistics import Statistics
 
 ROWS, PADDING = ("live", "all"), ("zero", "cyclic")
 TEXTS = {"document": "passage", "question": "question"}      # what each encoder reads
 TERMS = "dqrum"         # P_d d_t and P_q u in the attention; P_r r, P_u u and P_m m in the answer
-
-
-class Questions(NamedTuple):
-    """A minibatch of passages and questions; masks are True where there is a word."""
-
-    passage: object             # (T, N) integers: words
-    passage_mask: object        # (T, N) bool
-    question: object            # (T_q, N)
-    question_mask: object       # (T_q, N)
-
-    __repr__ = brief
-
-    @property
-    def shape(self):
-        """(T, N) of the passages."""
-        return self.passage.shape
-
-
-class Term(NamedTuple):
-    """A linear map and its batch norm, as the backward needs them."""
-
-    a: object           # (T, N, C); T = 1 where there is one row for each example
-    linear: object      # (T, N, A)    P a
-    bn: tuple           # of one BatchNormCache, or none
-
-    __repr__ = brief
-
-
-class ReaderCache(NamedTuple):
-    """Everything a reader's forward computed."""
-
-    questions: Questions        # as they were read: with cyclic padding, refilled
-    keep: dict                  # dropout masks
-    parts: dict                 # the encoders' caches: "document", "question"
-    terms: dict                 # "d", ... -> Term
-    similarity: object          # Records of what `minibn.equations.attention` and `answer` computed; this one or None
-    attention: object
-    answer: object
-    params: dict                # the reader's own, as they were
-
-    __repr__ = brief
-
-    def statistics(self, terms):
-        """The statistics that each of the `terms` was normalized with: term -> Statistics of arrays (T, G)."""
-        found = {f"{name}.{term}": values for name, part in self.parts.items()
-                 for term, values in part.statistics(part.layer.terms).items()}
-        found |= {name: Statistics(bn.mean, bn.variance) for name, term in self.terms.items() for bn in term.bn}
-        return {term: found[term] for term in terms}
 
 
 class AttentiveReader:
@@ -217,12 +161,15 @@ class AttentiveReader:
         """Dropout masks for training: what multiplies the embeddings and g; an empty dict without dropout."""
         if not self.dropout:
             return {}
-        D, A = self._own["M"].shape[1], len(self._own["v"])
-        shapes = {"passage": (*questions.passage.shape, D), "question": (*questions.question.shape, D),
-                  "answer": (questions.shape[1], A)}
-        xp = array_module(self._own["M"])
-        return {name: xp.asarray((rng.random(shape) >= self.dropout).astype(self.dtype) / self.dtype.type(
-            1 - self.dropout)) for name, shape in shapes.items()}
+        xp, scale = array_module(self.reference), self.dtype.type(1 / (1 - self.dropout))
+        return {name: xp.asarray((rng.random(shape) >= self.dropout) * scale)
+                for name, (_, shape) in self._data_shapes(questions).items()}
+
+    def _data_shapes(self, questions):
+        """Of each dropout mask: axes, and sizes."""
+        D, A = self.document.input_size, len(self._own["v"])
+        return {"passage": ("T N D", (*questions.passage.shape, D)),
+                "question": ("T N D", (*questions.question.shape, D)), "answer": ("N A", (questions.shape[1], A))}
 
     # ------------------------------------------------------------------ forward and backward
 
@@ -250,58 +197,43 @@ class AttentiveReader:
 
     def _run(self, method, questions, statistics, data):
         questions, given, keep = self._checked(questions, statistics, data)
-        p = {name: value.copy() for name, value in self._own.items()}      # what is learned later does not reach here
-        parts = self._encode(method, questions, p["M"], keep, given)
+        own = {name: value.copy() for name, value in self._own.items()}    # what is learned later does not reach here
+        parts = {name: self._encode(method, name, questions, own["M"], keep, given) for name in TEXTS}
         d, u = parts["document"].h, parts["question"].last_output     # (T, N, C), (N, C)
-        mask, terms, similarity = questions.passage_mask, {}, None
-        term = partial(self._term_forward, p, given, terms)
-        values = {**p, "d": d, "mask": mask, "keep": keep["answer"]}
-        values["d_term"] = term("d", d, None if self._counts_all_steps else mask)            # (T, N, A)
-        values["q_term"] = term("q", u)                               # (N, A)
-        if "B" in p:
-            similarity = Record(attention.similarity_forward(d, u, p["B"]))
-            values["similarity"] = similarity.similarity              # (T, N, 1)
-        found = Record(call(attention.attention_forward, values))
-        values["r_term"], values["u_term"] = term("r", found.r), term("u", u)                # (N, A)
-        if "P_m" in p:
-            values["m_term"] = term("m", attention.mean_forward(d, mask))                    # (N, A)
-        said = Record(call(answer.answer_forward, values))
-        return said.logits, ReaderCache(questions, keep, parts, terms, similarity, found, said, p)
+        mask = questions.passage_mask
+        rows = None if self._counts_all_steps else mask
+        logits, head = head_forward(d, u, own, self.eps, mask, rows, given, keep["answer"])
+        return logits, ReaderCache(questions, keep, parts, head, own)
 
-    def backward(self, dlogits, cache, observe=None, observe_input=None, observe_rest=None):
+    def _encode(self, method, name, questions, M, keep, given):
+        """The cache of an encoder."""
+        text, prefix = TEXTS[name], f"{name}."
+        ids, mask = getattr(questions, text), getattr(questions, f"{text}_mask")
+        x = embedding_forward(ids, M, self._blank(mask), keep[text])  # (T, N, D)
+        of_part = {term.removeprefix(prefix): values for term, values in given.items() if term.startswith(prefix)}
+        counted = array_module(mask).ones_like(mask) if self.rows == "all" else None
+        return getattr(self.parts[name], method)(x, mask, statistics=of_part or None, statistics_mask=counted)[1]
+
+    def backward(self, dlogits, cache, observe=None, observe_input=None, observe_head=None):
         """The gradients of every parameter, from those of the logits (N, E).
 
         `observe` and `observe_input` are those of the encoders' `backward`, with "document" or "question" first;
-        ``observe_rest(name, gradients)`` is called for "similarity", "attention", "answer", and each term.
+        `observe_head` is that of `minibn.equations.reader_head.head_backward`.
 
         Returns
         -------
         dict
             Keys and shapes of `params`.
         """
-        tell = observe_rest or (lambda name, gradients: None)
-        mask, grads = cache.questions.passage_mask, {}
-        term = partial(self._term_backward, cache, grads, tell)
-        said = self._record_backward("answer", answer.answer_backward, cache.answer, tell, logits=dlogits)
-        dr, du, dd = term("r", said.r_term), term("u", said.u_term), 0
-        if "m" in cache.terms:
-            dd = attention.mean_backward(term("m", said.m_term), mask)
-        found = self._record_backward("attention", attention.attention_backward, cache.attention, tell, r=dr)
-        dd = dd + found.d + term("d", found.d_term)                   # (T, N, C)
-        du = du + term("q", found.q_term)                             # (N, C)
-        if cache.similarity is not None:
-            alike = self._record_backward("similarity", attention.similarity_backward, cache.similarity, tell,
-                                          similarity=found.similarity)
-            dd, du, grads["B"] = dd + alike.d, du + alike.u, alike.B
+        dd, du, grads = head_backward(dlogits, cache.head, observe_head)
         upstream = {"document": dd, "question": cache.parts["question"].last_output_backward(du)}
         grads["M"] = 0
         for name, text in TEXTS.items():
             watchers = [watch and partial(watch, name) for watch in (observe, observe_input)]
             dx, of_part = self.parts[name].backward(upstream[name], cache.parts[name], *watchers)
-            ids, live = self._read(cache.questions, text)
-            grads["M"] = grads["M"] + embedding.embedding_backward(dx, ids, cache.params["M"], live, cache.keep[text])
+            ids, mask = getattr(cache.questions, text), getattr(cache.questions, f"{text}_mask")
+            grads["M"] = grads["M"] + embedding_backward(dx, ids, cache.own["M"], self._blank(mask), cache.keep[text])
             grads |= {f"{name}.{key}": value for key, value in of_part.items()}
-        grads |= {name: getattr(said if name in said._fields else found, name) for name in ("b_a", "v", "b_g", "W_y", "b_y")}
         return {name: grads[name] for name in self.params}
 
     def loss(self, questions, y, statistics=None, data=None):
@@ -344,61 +276,22 @@ class AttentiveReader:
     def attention(self, questions, statistics=None):
         """alpha (T, N): where each answer was looked for, and the probabilities (N, E) of the answers."""
         logits, cache = self._run("forward_only", questions, statistics, None)
-        return cache.attention.alpha, array_module(logits).exp(log_softmax(logits))
+        return cache.head.records["attention"].alpha, array_module(logits).exp(log_softmax(logits))
 
     def batch_statistics(self, questions, statistics=None, data=None):
         """The statistics of every normalized term, the batch's own but for those given: term -> Statistics (T, G)."""
         return self._run("forward_only", questions, statistics, data)[1].statistics(self.terms)
 
-    # ------------------------------------------------------------------ the pieces of both
+    # ------------------------------------------------------------------ details of both
 
     @property
     def _counts_all_steps(self):
         """Whether the statistics of P_d d_t are those of all (t, n), padded ones too: where a step's are, too."""
         return self.rows == "all" and self.reader.options.get("input_statistics") == "step"
 
-    def _read(self, questions, text):
-        """The words of a text, and where the others are read as zeros: nowhere, if it is repeated in its padding."""
-        return getattr(questions, text), None if self.padding == "cyclic" else getattr(questions, f"{text}_mask")
-
-    def _encode(self, method, questions, M, keep, given):
-        """The caches of the encoders."""
-        caches = {}
-        for name, text in TEXTS.items():
-            ids, live = self._read(questions, text)
-            x = embedding.embedding_forward(ids, M, live, keep[text])                        # (T, N, D)
-            mask, prefix = getattr(questions, f"{text}_mask"), f"{name}."
-            counted = array_module(mask).ones_like(mask) if self.rows == "all" else None
-            of_part = {term.removeprefix(prefix): given[term] for term in given if term.startswith(prefix)}
-            _, caches[name] = getattr(self.parts[name], method)(x, mask, statistics=of_part or None,
-                                                                statistics_mask=counted)
-        return caches
-
-    def _term_forward(self, p, given, terms, name, a, rows=None):
-        """BN(P a; gamma, 0), or P a in a reader without such a batch norm: a (T, N, C) or (N, C)."""
-        stacked, bn = a if a.ndim == 3 else a[None], ()
-        linear = value = input_term.project_forward(stacked, p[f"P_{name}"])                 # (T or 1, N, A)
-        if f"gamma_{name}" in p:
-            value, bn = input_term.per_sequence_forward(linear, p[f"gamma_{name}"], self.eps, rows, given.get(name))
-        terms[name] = Term(stacked, linear, bn)
-        return value.reshape(*a.shape[:-1], -1)
-
-    def _term_backward(self, cache, grads, tell, name, dterm):
-        """The gradient of a; those of P and gamma go into `grads`."""
-        term, shape = cache.terms[name], dterm.shape[:-1]
-        dlinear = dterm.reshape(term.linear.shape)                    # (T or 1, N, A)
-        if term.bn:
-            dlinear, grads[f"gamma_{name}"] = input_term.per_sequence_backward(
-                dlinear, term.bn, lambda _, gradients: tell(name, gradients))
-        da, grads[f"P_{name}"] = input_term.project_backward(dlinear, term.a, cache.params[f"P_{name}"])
-        return da.reshape(*shape, -1)
-
-    def _record_backward(self, name, backward, record, tell, **upstream):
-        """The gradients of a Record, from those of its results."""
-        above = {f"d{key}": value for key, value in upstream.items()}
-        gradients = Record.of_gradients(call(backward, {**record._asdict(), **above}))
-        tell(name, gradients)
-        return gradients
+    def _blank(self, mask):
+        """Which words are read, the others as zeros; None: all, for the padding repeats the text."""
+        return None if self.padding == "cyclic" else mask
 
     # ------------------------------------------------------------------ checks
 
@@ -412,43 +305,29 @@ class AttentiveReader:
         """Whether the statistics of a term are not by time step: those of the reader's own terms never are."""
         return True
 
-    def check_statistics(self, statistics, N=None, partly=False):
-        """Refuse statistics of another model; with `partly`, some terms may be missing."""
-        check_names("statistics", statistics, self.terms, partly)
-        check_terms(self, self.own_terms, statistics, N)
+    def check_statistics(self, statistics):
+        """Refuse statistics of another model."""
+        check_names("statistics", statistics, self.terms)
+        check_leaves(self.leaves(), statistics)
+        check_terms(self, self.own_terms, statistics, N=None)
 
     def _checked(self, questions, statistics, data):
-        """The questions with padding as it is read, and masks as bool; given statistics; dropout masks."""
-        if not isinstance(questions, Questions):
-            raise TypeError(f"questions: expected minibn.Questions, got {type(questions).__name__}; pass "
-                            f"Questions(passage, passage_mask, question, question_mask)")
-        texts = {}
-        for text in TEXTS.values():
-            ids, mask = getattr(questions, text), getattr(questions, f"{text}_mask")
-            check_array(text, ids, "T N", kinds="iu", N=questions.shape[1])
-            check_array(f"{text}_mask", mask, "T N", kinds="biuf", T=len(ids), N=questions.shape[1])
-            check_same_backend(self.reference, **{text: ids, f"{text}_mask": mask})
-            mask = mask != 0
-            ids = array_module(ids).where(mask, ids, 0)               # padding is never read
-            check_below(text, ids, self.vocabulary)
-            if self.padding == "cyclic":
-                ids = embedding.repeat_forward(ids, mask)
-            texts |= {text: ids, f"{text}_mask": mask}
-        given, N = {}, questions.shape[1]
+        """The questions as they are read; the given statistics, and the dropout masks."""
+        questions = checked_questions(questions, self.vocabulary, self.reference)
+        if self.padding == "cyclic":
+            questions = repeated(questions)
+        given, N = statistics or {}, questions.shape[1]
         if statistics is not None:
-            self.check_statistics(statistics, N, partly=True)
-            given = PopulationStatistics({
-                term: Statistics(*(values.astype(self.dtype, copy=False) for values in statistics[term]))
-                for term in statistics})
-        keep = dict.fromkeys((*TEXTS.values(), "answer"), 1.0)
-        if data is not None:
-            check_names("data", data, keep)
-            D, A = self.document.input_size, len(self._own["v"])
-            for name, axes in (("passage", "T N D"), ("question", "T N D"), ("answer", "N A")):
-                sizes = {"T": len(texts.get(name, ())), "N": N, "D": D, "A": A}
-                check_array(f"data {name}", data[name], axes, **{axis: sizes[axis] for axis in axes.split()})
-            keep |= data
-        return Questions(**texts), given, keep
+            check_names("statistics", statistics, self.terms, partly=True)
+        check_terms(self, self.own_terms, given, N)
+        given = {term: Statistics(*(values.astype(self.dtype, copy=False) for values in given[term])) for term in given}
+        if data is None:
+            return questions, given, dict.fromkeys((*TEXTS.values(), "answer"), 1.0)
+        shapes = self._data_shapes(questions)
+        check_names("data", data, shapes)
+        for name, (axes, sizes) in shapes.items():
+            check_array(f"data {name}", data[name], axes, **dict(zip(axes.split(), sizes, strict=True)))
+        return questions, given, data
 
     def _check_labels(self, questions, y):
         check_array("y", y, "N", kinds="iu", N=questions.shape[1])

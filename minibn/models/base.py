@@ -11,7 +11,7 @@ from minibn.equations.affine import affine_backward, affine_forward
 from minibn.equations.losses import log_softmax, softmax_cross_entropy_backward, softmax_cross_entropy_forward
 from minibn.errors import brief, check_array, check_below, check_same_backend
 from minibn.initializers import orthogonal
-from minibn.layers.checks import check_input
+from minibn.layers.checks import check_input, check_leaves, check_names
 from minibn.layers.params import NestedParams
 
 
@@ -68,6 +68,20 @@ class RecurrentModel(ABC):
     def terms(self):
         """The normalized terms of the cell."""
         return self.cell.terms
+
+    @property
+    def noise_size(self):
+        """The width of the noise on the cell's states."""
+        return self.cell.noise_size
+
+    def draw_data(self, rng, x):
+        """What the cell takes at each step, drawn for training on x."""
+        return self.cell.draw_data(rng, *x.shape[:2])
+
+    def check_statistics(self, statistics):
+        """Refuse statistics of another model."""
+        check_names("statistics", statistics, self.terms)
+        check_leaves(self.cell.leaves(), statistics)
 
     @property
     def dtype(self):

@@ -14,7 +14,7 @@ import numpy as np
 
 from minibn.backend import to_device
 from minibn.cells import CELLS, DEFAULT
-from minibn.cells.user import UserCell
+from minibn.cells.user import UserCell, is_user_cell, open_cell
 from minibn.errors import check_integer, check_number, show
 from minibn.layers import RecurrentLayer, Stacked
 from minibn.optimizers import OPTIMIZERS, RMSProp
@@ -95,10 +95,35 @@ class TrainConfig(make_dataclass("_WithCellOptions", _cell_fields(), bases=(_Nam
     papers_optimizer = "rmsprop"    # in `OPTIMIZERS`
     remedy = "use another learning rate or seed"        # for a training that diverged
 
+    # ------------------------------------------------------------------ which model
+
+    @classmethod
+    def named(cls, model, cell):
+        """What the fields `model` and `cell` are: the name of a cell, and a `UserCell` if it is none of minibn's."""
+        if cell is not None:
+            return model, cell if isinstance(cell, UserCell) else UserCell(**cell)
+        if is_user_cell(model):
+            cell = open_cell(model)
+            return cell.declaration.name, cell
+        name = getattr(model, "name", model)
+        if not isinstance(name, str) or name not in CELLS:
+            raise ValueError(f"model: expected one of {', '.join(CELLS)}, or FILE.py:NAME, got {model!r}")
+        return name, None
+
+    @classmethod
+    def of_model(cls, preset, model):
+        """The settings of a preset that a model changes."""
+        return {}
+
+    @classmethod
+    def declaration_of(cls, model, cell):
+        """The cell's; a ValueError where it is a user's that nobody has named again."""
+        return cell.declaration if cell else CELLS[model]
+
     @property
     def declaration(self):
-        """The cell's; a ValueError where it is a user's that nobody has named again."""
-        return self.cell.declaration if self.cell else CELLS[self.model]
+        """The cell's."""
+        return self.declaration_of(self.model, self.cell)
 
     @property
     def title(self):
@@ -146,6 +171,10 @@ class TrainConfig(make_dataclass("_WithCellOptions", _cell_fields(), bases=(_Nam
     def add_output(self, cell, rng, recorded):
         """The model around a cell."""
 
+    def about(self, split):
+        """What else is to be known of a split when its score is told."""
+        return ""
+
     def cut(self, data, lengths):
         """The test data in segments of each of these lengths: name -> split."""
         raise ValueError(f"lengths: expected a run on text, got one on {self.kind}; leave it out")
@@ -166,19 +195,22 @@ class TrainConfig(make_dataclass("_WithCellOptions", _cell_fields(), bases=(_Nam
 
     def build_model(self, recorded):
         """A freshly initialised model, on the run's device; `recorded` is that of the data."""
-        options = {name: value for name, value in self.cell_options().items() if name in self.declaration.options}
-        rng = generator(self.seed, "parameters")
-        size = self.input_size(recorded)
         try:
-            layers = []
-            for _ in range(self.layers):
-                layers.append(RecurrentLayer(self.declaration, layers[-1].output_size if layers else size, self.hidden,
-                                             dtype=self.dtype, rng=rng, engine=self.engine, **options))
-            model = self.add_output(layers[0] if self.layers == 1 else Stacked(layers), rng, recorded)
+            model = self.make_model(generator(self.seed, "parameters"), recorded)
         except (MemoryError, OverflowError, ValueError) as error:
             raise ValueError(f"hidden: {self.hidden} units are too many for the memory of this machine ({error}); "
                              f"use fewer") from error
         return to_device(model, self.device)
+
+    def make_model(self, rng, recorded):
+        """The model, on the host: one layer or several, and an output."""
+        options = {name: value for name, value in self.cell_options().items() if name in self.declaration.options}
+        layers, size = [], self.input_size(recorded)
+        for _ in range(self.layers):
+            layers.append(RecurrentLayer(self.declaration, size, self.hidden, dtype=self.dtype, rng=rng,
+                                         engine=self.engine, **options))
+            size = layers[-1].output_size
+        return self.add_output(layers[0] if self.layers == 1 else Stacked(layers), rng, recorded)
 
     @property
     def rule(self):

@@ -111,16 +111,19 @@ class Evaluation:
 
     def splits(self, batch_size=None, lengths=None):
         """What `evaluate_run` gives."""
-        config = self.best.config
         if batch_size is not None:
             batch_size = check_integer("batch_size", batch_size, 2, "one example alone has no variance")
+        parts, given = self.parts(lengths), self.given()
+        return {name: score(self.best.model, self.best.config, split, purpose, statistics=given, batch_size=batch_size)
+                for name, (split, purpose) in parts.items()}
+
+    def parts(self, lengths=None):
+        """What is evaluated: name -> split, and the purpose of its noise."""
         data = self.data
-        splits = {data.valid_name: (data.valid, "validation noise"), data.test_name: (data.test, "test noise")}
         if lengths is not None:
-            splits = {name: (split, "test noise") for name, split in config.cut(data, lengths).items()}
-        given = self.given()
-        return {name: score(self.best.model, config, split, purpose, statistics=given, batch_size=batch_size)
-                for name, (split, purpose) in splits.items()}
+            cut = self.best.config.cut(data, lengths)
+            return {name: (split, "test noise") for name, split in cut.items()}
+        return {data.valid_name: (data.valid, "validation noise"), data.test_name: (data.test, "test noise")}
 
     def whole_text(self, piece_steps=None, progress="auto"):
         """What `evaluate_whole_text` gives."""

@@ -22,11 +22,11 @@ from minibn.training.display import DelayedInterrupt, Display, Interrupted, tell
 from minibn.training.folder import METRICS, HeldFolder
 from minibn.training.metrics import read_metrics
 from minibn.training.packing import reading
-from minibn.training.randomness import generator, normal
+from minibn.training.randomness import generator
 from minibn.training.resuming import Resumable, check_same_config, find_run
 from minibn.training.runs import load_best, refuse_existing
 from minibn.training.tasks import make_config
-from minibn.training.validation import estimate_statistics, score
+from minibn.training.validation import draw_noise, estimate_statistics, score
 
 
 def train(config, folder, resume=False, progress="auto"):
@@ -123,11 +123,9 @@ class _Training(Resumable):
         self.progress.iteration += 1
         iteration = self.progress.iteration
         x, y = to_device(self.batch(iteration), config.device)
-        cell, shape = self.model.cell, x.shape[:2]
-        noise = normal((shape[1], cell.noise_size), config.noise, config.dtype, config.seed, "training noise",
-                       iteration)
-        data = cell.draw_data(generator(config.seed, "training data", iteration), *shape)
-        loss, grads = self.model.loss_and_grads(x, y, initial_noise=to_device(noise, config.device), data=data or None)
+        noise = draw_noise(self.model, config, x.shape[1], "training noise", iteration)
+        data = self.model.draw_data(generator(config.seed, "training data", iteration), x)
+        loss, grads = self.model.loss_and_grads(x, y, **noise, data=data or None)
         grads, norm = clip_by_global_norm(grads, config.clip)
         self.optimizer.step(grads)
         self.sums[0] += loss

@@ -13,7 +13,6 @@ import numpy as np
 from minibn.backend import array_module, to_device, to_host
 from minibn.cells.user import CellNotNamed
 from minibn.data import DataError
-from minibn.layers.checks import check_names, check_statistics
 from minibn.statistics import PopulationStatistics
 from minibn.training.checkpoints import RESTORE
 from minibn.training.metrics import parse_object
@@ -145,7 +144,5 @@ def unpack_statistics(arrays, model, device):
     if not scalar(arrays, "statistics_estimated", "b"):
         return None
     statistics = to_device(PopulationStatistics.from_arrays(under("statistics/", arrays)), device)
-    check_names("statistics", statistics, model.terms)
-    for prefix, layer in model.cell.leaves():
-        check_statistics(layer, under(prefix, statistics), N=None)
+    model.check_statistics(statistics)
     return statistics

@@ -68,9 +68,10 @@ def _of_each_batch(model, batches, draw_noise, draw_data, given):
     """The statistics of each batch that has a live step, in float64 on the host, where those `given` are fixed."""
     for index, (x, _, *rest) in enumerate(batches):
         mask = rest[0] if rest else None
-        drawn = {} if draw_noise is None else {"initial_noise": draw_noise(index, x.shape[1])}
-        drawn |= {} if draw_data is None else {"data": draw_data(index, *x.shape[:2])}
-        of_batch = model.batch_statistics(x, mask, **drawn, statistics=given)
+        settings = {} if mask is None else {"mask": mask}
+        settings |= {} if draw_noise is None else {"initial_noise": draw_noise(index, x.shape[1])}
+        settings |= {} if draw_data is None else {"data": draw_data(index, *x.shape[:2])}
+        of_batch = model.batch_statistics(x, **settings, statistics=given)
         if mask is None or to_host(mask).any():
             yield {term: Statistics(*(to_host(values).astype(np.float64) for values in statistics))
                    for term, statistics in of_batch.items()}

@@ -3,9 +3,7 @@
 from dataclasses import fields
 from importlib import import_module
 
-from minibn.cells import CELLS
-from minibn.cells.user import UserCell, is_user_cell, open_cell
-from minibn.training.config import CELL_OPTIONS, TrainConfig
+from minibn.training.config import CELL_OPTIONS
 
 FILES = ("images", "texts")
 TASKS = {task.name: task for file in FILES for task in import_module(f"minibn.training.{file}").TASKS}
@@ -22,7 +20,8 @@ def make_config(preset="paper", task="pmnist", **options):
         A name in `TASKS`.
     **options
         Fields of the task's `TrainConfig`; they win over the preset. `model` is the name of a cell of minibn's,
-        ``"my_cell.py:GRU"`` for the declaration GRU in a user's file, which is then executed, or a declaration.
+        ``"my_cell.py:GRU"`` for the declaration GRU in a user's file, which is then executed, or a declaration; on
+        questions the name of a reader.
 
     Returns
     -------
@@ -46,25 +45,13 @@ def make_config(preset="paper", task="pmnist", **options):
     if options.get("optimizer", "paper") != "paper" and "learning_rate" not in options:
         raise ValueError(f"learning_rate: expected one for optimizer {options['optimizer']!r}, since the preset's is "
                          f"for the paper's; give --learning-rate too")
-    values = {**presets[preset], **options, "preset": preset, "task": task}
-    model, cell = _cell(values.pop("model", TrainConfig.model), values.pop("cell", None))
+    values = {**options, "preset": preset, "task": task}
+    model, cell = config_class.named(values.pop("model", config_class.model), values.pop("cell", None))
     if cell is not None and not cell.known:     # of a run: its settings can be read, and are complete
         return config_class(**values, model=model, cell=cell).checked()
-    declared = (cell.declaration if cell else CELLS[model]).options
+    declared = config_class.declaration_of(model, cell).options
     defaults = {name: declared[name].default for name in CELL_OPTIONS if name in declared and not declared[name].auto}
-    config = config_class(**{**defaults, **values}, model=model, cell=cell).checked().resolved()
+    values = {**defaults, **presets[preset], **config_class.of_model(preset, model), **values}
+    config = config_class(**values, model=model, cell=cell).checked().resolved()
     config.check_together()
     return config
-
-
-def _cell(model, cell):
-    """The name of a cell, and a `UserCell` if it is none of minibn's."""
-    if cell is not None:
-        return model, cell if isinstance(cell, UserCell) else UserCell(**cell)
-    if is_user_cell(model):
-        cell = open_cell(model)
-        return cell.declaration.name, cell
-    name = getattr(model, "name", model)
-    if not isinstance(name, str) or name not in CELLS:
-        raise ValueError(f"model: expected one of {', '.join(CELLS)}, or FILE.py:NAME, got {model!r}")
-    return name, None

@@ -34,6 +34,12 @@ class Score(NamedTuple):
         return self.loss / math.log(2)
 
 
+def draw_noise(model, config, N, purpose, *index):
+    """The noise on the states of a model that takes some: ``initial_noise`` (N, its noise_size), or nothing."""
+    noise = normal((N, model.noise_size), config.noise, config.dtype, config.seed, purpose, *index)
+    return {} if noise is None else {"initial_noise": to_device(noise, config.device)}
+
+
 def score(model, config, split, purpose, statistics=None, batch_size=None):
     """Loss and accuracy of a model on every example of a split, in its order.
 
@@ -61,16 +67,16 @@ def score(model, config, split, purpose, statistics=None, batch_size=None):
     """
     if batch_size is None:
         batch_size = config.batch if statistics is None else POPULATION_TEST_BATCH
-    noise = normal((len(split), model.cell.noise_size), config.noise, config.dtype, config.seed, purpose)
+    noise = draw_noise(model, config, len(split), purpose)
     total, predictions, start = None, 0, 0
     for batch in split.batches(batch_size, dtype=config.dtype):
         x, y = to_device(batch, config.device)
         N = x.shape[1]
-        piece = None if noise is None else to_device(noise[start : start + N], config.device)
+        piece = {name: values[start : start + N] for name, values in noise.items()}
         start += N
         predictions += y.size
         with np.errstate(all="ignore"):  # whether they are finite, the loss says
-            sums = model.totals(x, y, statistics=statistics, initial_noise=piece)
+            sums = model.totals(x, y, statistics=statistics, **piece)
         sums = array_module(x).stack(sums)
         total = sums if total is None else total + sums  # stays on the device until the last batch
     loss, correct = to_host(total).tolist()
@@ -97,19 +103,18 @@ def estimate_statistics(model, config, split):
     if not config.normalized:
         return PopulationStatistics()
 
-    def draw_noise(batch, N):
-        shape = (N, model.cell.noise_size)
-        noise = normal(shape, config.noise, config.dtype, config.seed, "population noise", batch)
-        return to_device(noise, config.device)
+    def noise_of(batch, N):
+        return draw_noise(model, config, N, "population noise", batch).get("initial_noise")
 
-    def draw_data(batch, T, N):
+    def data_of(batch, T, N):
         return model.cell.draw_data(generator(config.seed, "population data", batch), T, N) or None
 
     split = split.subset(config.population_on, generator(config.seed, "population subset"))
     batches = split.batches(config.population_batch, dtype=config.dtype)
-    on_device = (to_device(batch, config.device) for batch in batches)
+    drawn = {"draw_noise": noise_of, "draw_data": data_of} if hasattr(model, "cell") else {}
     with np.errstate(all="ignore"):
-        found = estimate_population_statistics(model, on_device, draw_noise=draw_noise, draw_data=draw_data)
+        found = estimate_population_statistics(model, lambda: (to_device(batch, config.device) for batch in batches),
+                                               **drawn)
     for term, statistics in found.items():
         if not all(np.isfinite(to_host(values)).all() for values in statistics):
             raise FloatingPointError(f"the population statistics of {term!r} are not finite; train another model")
