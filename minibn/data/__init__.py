@@ -23,6 +23,7 @@ from minibn.data.files import DataError
 from minibn.data.mnist import load_mnist, load_mnist_subset
 from minibn.data.orders import INDEX_MAPS, pixel_order
 from minibn.data.ptb import load_ptb
+from minibn.data.question_sets import load_questions, wiki_form
 from minibn.data.segments import Segments
 from minibn.data.stdlib import load_stdlib
 from minibn.data.text8 import load_text8, text8_part
@@ -45,10 +46,12 @@ __all__ = [
     "load_mnist",
     "load_mnist_subset",
     "load_ptb",
+    "load_questions",
     "load_stdlib",
     "load_text8",
     "pixel_order",
     "text8_part",
     "text_corpus",
     "verify_data",
+    "wiki_form",
 ]

@@ -1,26 +1,9 @@
-"""What a reader is asked: passages and questions."""
-
-from typing import NamedTuple
+"""Questions as a reader takes them: checked, padding blanked or filled."""
 
 from minibn.backend import array_module
 from minibn.equations.embedding import repeat_forward
-from minibn.errors import brief, check_array, check_below, check_same_backend
-
-
-class Questions(NamedTuple):
-    """A minibatch of passages and questions; masks are True where there is a word."""
-
-    passage: object             # (T, N) integers: words
-    passage_mask: object        # (T, N) bool
-    question: object            # (T_q, N)
-    question_mask: object       # (T_q, N)
-
-    __repr__ = brief
-
-    @property
-    def shape(self):
-        """(T, N) of the passages."""
-        return self.passage.shape
+from minibn.errors import check_array, check_below, check_same_backend
+from minibn.questions import Questions
 
 
 def checked_questions(questions, vocabulary, reference):

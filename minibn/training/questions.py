@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, replace
 
-from minibn.data import DataError, load_questions
+from minibn.data import DataError, load_questions, wiki_form
 from minibn.models import READERS, AttentiveReader
 from minibn.models.attentive_reader import PADDING, ROWS
 from minibn.training.config import Task, TrainConfig, option
@@ -87,7 +87,7 @@ class QuestionConfig(TrainConfig):
         if recorded and str(recorded["text_sha256"]) != found.recorded["text_sha256"]:
             raise DataError(f"{found.title}: the run was made on other questions, SHA-256 {recorded['text_sha256']}, "
                             f"these have {found.recorded['text_sha256']}; use the run's")
-        return found.prepared(seed=self.seed, relabel=self.relabel, bucket=self.bucket)
+        return found.prepared(self.relabel, self.bucket)
 
     def data_checksums(self):
         found = self.load_data()

@@ -5,7 +5,7 @@ from importlib import import_module
 
 from minibn.training.config import CELL_OPTIONS
 
-FILES = ("images", "texts")
+FILES = ("images", "texts", "questions")
 TASKS = {task.name: task for file in FILES for task in import_module(f"minibn.training.{file}").TASKS}
 """Name -> `Task`."""
 
