@@ -320,8 +320,9 @@ class AttentiveReader:
         if statistics is not None:
             check_names("statistics", statistics, self.terms, partly=True)
         check_terms(self, self.own_terms, given, N)
-        given = {term: Statistics(*(values.astype(self.dtype, copy=False) for values in given[term])) for term in given}
-        if data is None:
+        dtype = self.reference.real.dtype
+        given = {term: Statistics(*(values.astype(dtype, copy=False) for values in given[term])) for term in given}
+        if not data:
             return questions, given, dict.fromkeys((*TEXTS.values(), "answer"), 1.0)
         shapes = self._data_shapes(questions)
         check_names("data", data, shapes)
