@@ -59,7 +59,7 @@ def _demo(**options):
 def add_gradcheck(commands):
     parser = add_command(commands, "gradcheck", _gradcheck, "compare the hand-written gradients with numerical ones")
     parser.add_argument("names", nargs="*", default=["all"], metavar="CELL",
-                        help=f"{', '.join(CELLS)}, all, or FILE.py:NAME")
+                        help=f"{', '.join(CELLS)}, readers, all, or FILE.py:NAME")
 
 
 def _gradcheck(names):
