@@ -44,7 +44,7 @@ def test_forms_of_a_question():
 
 
 @pytest.mark.parametrize(("old", "new", "message"), [
-    ("\n" + ANSWER, "\nBob", "here, line 1: expected an answer @entityN, got 'Bob'; is the file whole?"),
+    (f"\n{ANSWER}\n", "\nBob\n", "here, line 1: expected an answer @entityN, got 'Bob'; is the file whole?"),
     ("@placeholder", "Bob", "here, line 1: expected @placeholder in the question, got none"),
     (PASSAGE, "they met at the sea .", "here, line 1: expected names @entityN in the passage, got none"),
     (PASSAGE + "\n", "\n", r"here, line 1: expected a question of 4 lines \(source, passage, question, answer\) or 3 "

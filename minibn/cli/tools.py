@@ -78,6 +78,8 @@ def add_bench(commands):
     modes.add_argument("--quick", **mode, const="quick", default="quick", help="one or two minutes (this)")
     full = "the shapes of the paper's experiments, more rounds: many minutes and 10 GB of memory, on an idle machine"
     modes.add_argument("--full", **mode, const="full", default=argparse.SUPPRESS, help=full)
+    readers = "a whole update of each reader, beside PyTorch's; threads are OMP_NUM_THREADS, or all cores"
+    modes.add_argument("--readers", **mode, const="readers", default=argparse.SUPPRESS, help=readers)
     shape = "time steps, examples, input features, hidden units; may be repeated; None is those of the mode"
     parser.add_argument("--shape", dest="shapes", action="append", type=_shape, metavar="T,N,D,H", help=shape)
     cells = tuple(CELLS)
@@ -101,6 +103,7 @@ def _shape(text):
 
 def _bench(plot_path, **options):
     from minibn.bench import run_bench
+    from minibn.bench.readers import READER_ROUNDS, measure_readers, readers_text
     from minibn.training.display import tell
 
     terminal = sys.stderr is not None and sys.stderr.isatty()
@@ -115,6 +118,11 @@ def _bench(plot_path, **options):
         elif line:
             tell(line)
 
+    if options["mode"] == "readers":
+        text = readers_text(*measure_readers(options["rounds"] or READER_ROUNDS, say=say))
+        say("")
+        print(text)
+        return
     run_bench(plot_path=plot_path, show=show, say=say, **options)
     say("")
     print(plot_path)
