@@ -21,6 +21,7 @@ from unittest.mock import patch
 import equation_checks
 import numpy as np
 from equation_checks import CHECKS, GradientMismatch, check_layer, check_model
+from reader_checks import READER_CHECKS
 
 from minibn.kernels import look_up
 from minibn.kernels.input_term import WIDE
@@ -37,6 +38,7 @@ def check_row_by_row(layer):
 
 MUTANT_CHECKS = {
     **CHECKS,
+    **READER_CHECKS,
     "layer BNLSTM": partial(check_layer, "BNLSTM", given_state=True),
     "layer BNLSTM, masked": partial(check_layer, "BNLSTM", masked=True),
     "layer BNLSTM, integer": partial(check_layer, "BNLSTM", masked=True, integer=True),
@@ -252,7 +254,6 @@ GATES = [                   # what both LSTMs write alike
     (JOIN, JOIN.replace("df_tilde, di_tilde", "di_tilde, df_tilde"), "blocks in the order i f o g", "b"),
     ("dW_h = h_prev.T @ dh_linear", "dW_h = h_prev.T @ dh_linear / len(h_prev)", "sum of W_h is a mean", "W_h"),
     ("dW_h = h_prev.T @ dh_linear", "dW_h = (o * tanh_c).T @ dh_linear", "W_h sees h_t", "W_h"),
-    ("df = dc * c_prev", "df = dc * (f * c_prev + i * g)", "c_t for c_{t-1}", "b"),
     _returned("i and g exchanged", "i[", di="dg", dg="di"),
 ]
 RECORDS = [                 # the steps' own faults that are not made by the rules above
@@ -266,6 +267,7 @@ RECORDS = [                 # the steps' own faults that are not made by the rul
               _returned("normalized value for the term", "h_term[", dh_term="dh_bn.hat"),
               ("dh_linear = dh_bn.a", "dh_linear = dh_term", "BN passed by", "h_prev")),
     *_of_cell("lstm", "lstm with cell_offset", *GATES,
+              ("df = dc * c_prev", "df = dc * (f * c_prev + i * g)", "c_t for c_{t-1}", "b"),
               _returned("total of c without what it carries", "c[", dc="dc_term"),
               ("dh_linear = dtilde", "dh_linear = 2 * dtilde", "recurrent term counted twice", "h_prev"),
               ("dW_h = h_prev.T @ dh_linear", "dW_h = abs(h_prev).T @ dh_linear", "sign of h_{t-1}", "W_h"),
@@ -275,7 +277,9 @@ RECORDS = [                 # the steps' own faults that are not made by the rul
               ("dbeta_c = dc_term.sum(axis=0)", "dbeta_c = (dc + dc_term).sum(axis=0)",
                "beta_c sees what the cell carries", "beta_c"),
               ("dc = dc + dc_term", "dc, f, i = dc + dc_term, i, f", "f and i exchanged", "c_prev")),
-    *_of_cell("bn_lstm", "bnlstm", *GATES, _returned("total of c without what it carries", "c[", dc="dc_bn.a"),
+    *_of_cell("bn_lstm", "bnlstm", *GATES,
+              ("df = dc_new * c_prev", "df = dc_new * (f * c_prev + i * g)", "c_t for c_{t-1}", "b"),
+              _returned("total of c without what it carries", "c[", dc="dc_bn.a"),
               _returned("before and after BN exchanged", "h_linear[", dh_term="dh_linear", dh_linear="dh_term"),
               ("dh_term = dtilde", "dh_term = 2 * dtilde", "recurrent term counted twice", "h_prev"),
               ("dh_linear = dh_bn.a", "dh_linear = dh_term", "BN passed by", "h_prev"),
@@ -623,9 +627,110 @@ KERNELS = [                             # their input terms; what else they do i
     ),
 ]
 
+READER = [
+    *_rows(
+        EQUATIONS + "attention", "softmax_backward", "softmax",
+        *_edits("return alpha * (dalpha - (alpha * dalpha).sum(axis=0))",
+                (" - (alpha * dalpha).sum(axis=0)", "", "subtraction left out", "e"),
+                ("(alpha * dalpha).sum(axis=0)", "dalpha.mean(axis=0)", "plain mean subtracted", "e"),
+                ("alpha * (dalpha", "(dalpha", "weight left out", "e"),
+                ("sum(axis=0)", "sum()", "sum over the examples too", "e")),
+    ),
+    *_rows(
+        EQUATIONS + "attention", "attention_backward", "attention",
+        ("dd = alpha[..., None] * dr", "dd = alpha[..., None] * 0 * dr", "what was found forgets where", "d"),
+        ("dalpha = (d * dr).sum(axis=-1)", "dalpha = dr.sum(axis=-1) + 0 * alpha", "states left out", "v"),
+        ("de = softmax_backward(dalpha, alpha)", "de = alpha * dalpha", "softmax without its subtraction", "v"),
+        ("dtanh_z = de[..., None] * v", "dtanh_z = de[..., None] + 0 * v", "v left out", "d_term"),
+        ("dv = (de[..., None] * tanh_z).sum(axis=(0, 1))", "dv = (de[..., None] * tanh_z)[-1].sum(axis=0)",
+         "v of the last step", "v"),
+        ("dz = dtanh_z * dtanh(tanh_z)", "dz = dtanh_z", "slope of tanh left out", "q_term"),
+        ("dsimilarity = dz.sum(axis=-1, keepdims=True)", "dsimilarity = dz.mean(axis=-1, keepdims=True)",
+         "sum over the units is a mean", "similarity"),
+        ("db_a = dz.sum(axis=(0, 1))", "db_a = dz[0].sum(axis=0)", "b_a of the first step", "b_a"),
+        ("dq_term = dz.sum(axis=0)", "dq_term = dz[-1]", "the query not summed over time", "q_term"),
+        ("dq_term = dz.sum(axis=0)", "dq_term = dz.mean(axis=0)", "the query's sum is a mean", "q_term"),
+        ("dd_term = dz", "dd_term = dtanh_z", "before and after tanh exchanged", "d_term"),
+    ),
+    *_rows(
+        EQUATIONS + "attention", "similarity_backward", "similarity",
+        ("dd_B = dsimilarity * u_B", "dd_B = dsimilarity * d_B", "d and u exchanged", "d"),
+        ("du_B = (dsimilarity * d_B).sum(axis=0)", "du_B = (dsimilarity * d_B)[0]", "u of the first step", "u"),
+        *_edits("dB = u.T @ du_B + d.reshape(-1, C).T @ dd_B.reshape(-1, A)",
+                ("u.T @ du_B + ", "", "B through u left out", "B"),
+                (" + d.reshape(-1, C).T @ dd_B.reshape(-1, A)", "", "B through d left out", "B")),
+    ),
+    *_rows(
+        EQUATIONS + "attention", "mean_backward", "mean",
+        *_edits("return xp.where(mask[..., None], dm / count[:, None], 0)",
+                ("mask[..., None]", "True", "padded steps have a share", "d"),
+                (" / count[:, None]", "", "mean is a sum", "d"),
+                ("count[:, None]", "len(mask)", "mean over all steps", "d")),
+    ),
+    *_rows(
+        EQUATIONS + "answer", "answer_backward", "answer",
+        ("dg = dg_kept * keep", "dg = dg_kept", "dropout mask left out", "b_g"),
+        ("dg_tilde = dg * dtanh(g)", "dg_tilde = dg", "slope of tanh left out", "r_term"),
+        ("dg_tilde = dg * dtanh(g)", "dg_tilde = dg * dtanh(g_kept)", "slope at the dropped", "u_term"),
+        ("db_g = dg_tilde.sum(axis=0)", "db_g = dg_tilde.mean(axis=0)", "sum of b_g is a mean", "b_g"),
+    ),
+    *_rows(
+        EQUATIONS + "embedding", "embedding_backward", "embedding",
+        ("dx = dx * keep", "pass", "dropout mask left out", "M"),
+        *_edits("dx = array_module(M).where(mask[..., None], dx, 0)",
+                ("dx, 0", "dx, dx", "padding reaches the table", "M"),
+                ("array_module(M).where(mask[..., None], dx, 0)", "0 * dx", "words forgotten", "M")),
+        ("return look_up_backward(dx, ids, M)", "return look_up_backward(dx[:1], ids[:1], M)", "one step alone", "M"),
+    ),
+    *_rows(
+        EQUATIONS + "linear_term", "linear_term_backward", "linear term",
+        ("dlinear, dgamma = per_sequence_backward(dlinear, cache.bn, observe)",
+         "_, dgamma = per_sequence_backward(dlinear, cache.bn, observe)", "BN passed by", "P"),
+        *_edits("return da.reshape(*dterm.shape[:-1], -1), dP, dgamma",
+                ("da.reshape", "(0 * da).reshape", "input dropped", "a"),
+                ("dP,", "dP / len(dterm),", "sum of P is a mean", "P"),
+                ("dgamma", "0 * dgamma", "gamma dropped", "gamma")),
+    ),
+    *_rows(
+        EQUATIONS + "reader_head", "head_backward", "head",
+        ('dr, du = term("r", said.r_term), term("u", said.u_term)',
+         'du, dr = term("r", said.r_term), term("u", said.u_term)', "r and u exchanged", "u"),
+        *_edits('dd = found.d + term("d", found.d_term)',
+                ("found.d + ", "", "what was found left out", "d"),
+                ('found.d + term("d", found.d_term)', 'found.d + 0 * term("d", found.d_term)', "P_d d left out", "d"),
+                ('term("d", found.d_term)', 'term("d", found.d_term) * cache.mask[..., None]',
+                 "padded steps dropped although they count", "d", "head, all rows")),
+        *_edits('du = du + term("q", found.q_term)', ("du + ", "", "the answer's part of u left out", "u"),
+                ('du + term("q", found.q_term)', 'du + 0 * term("q", found.q_term)', "the query left out", "u")),
+        ("dd = dd + mean_backward(dm, cache.mask)", "dd = dd + 0 * mean_backward(dm, cache.mask)", "the mean left out",
+         "d"),
+        *_edits('dd, du, grads["B"] = dd + alike.d, du + alike.u, alike.B',
+                ("dd + alike.d", "dd", "similarity's part of d left out", "d"),
+                ("du + alike.u", "du", "similarity's part of u left out", "u")),
+    ),
+    *_rows(
+        "minibn.models.attentive_reader", "AttentiveReader.backward", "reader bn_e1, live",
+        ('upstream = {"document": dd, "question": cache.parts["question"].last_output_backward(du)}',
+         'upstream = {"document": dd, "question": cache.parts["question"].last_output_backward(0 * du)}',
+         "the question forgotten", "question.W_x"),
+        ('upstream = {"document": dd, "question": cache.parts["question"].last_output_backward(du)}',
+         'upstream = {"document": dd * cache.questions.passage_mask[..., None], '
+         '"question": cache.parts["question"].last_output_backward(du)}',
+         "padded steps dropped although they count", "document.W_x", "reader bn_everywhere, all"),
+        ('upstream = {"document": dd, "question": cache.parts["question"].last_output_backward(du)}',
+         'upstream = {"document": dd[::-1], "question": cache.parts["question"].last_output_backward(du)}',
+         "time reversed", "document.W_h"),
+        *_edits('grads["M"] = grads["M"] + embedding_backward(dx, ids, cache.own["M"], self._blank(mask), '
+                'cache.keep[text])',
+                ('grads["M"] + ', "", "embedding gradient of the passage forgotten", "M"),
+                ("cache.keep[text]", "1.0", "dropout mask left out", "M", "reader bn_everywhere, with all"),
+                ("self._blank(mask)", "mask", "cyclic padding not read back", "M", "reader bn_everywhere, with all")),
+    ),
+]
+
 MUTANTS = [
     *BATCH_NORM, *ACTIVATIONS, *STEPS, *RECORDS, *LEFT_OUT, *RECURRENCE, *INPUT_TERM, *OUTPUT, *LAYERS,
-    *MODELS, *KERNELS,
+    *MODELS, *READER, *KERNELS,
 ]
 
 

@@ -509,3 +509,41 @@ def test_mistakes_are_one_line_before_anything_is_measured(capsys, monkeypatch, 
     assert code == 2 and captured.out == ""
     assert message in captured.err and captured.err.count("\n") == 1, captured.err
     assert list(tmp_path.iterdir()) == []
+
+
+# Readers
+
+
+def test_pytorch_readers_do_the_same(monkeypatch):
+    """The same loss, update after update: from the same weights, on the same questions."""
+    pytest.importorskip("torch")
+    from minibn.bench import readers
+    from minibn.bench.reader_peers import TorchReader
+
+    monkeypatch.setattr(readers, "STEPS", {"passage": 12, "question": 7})
+    monkeypatch.setattr(readers, "SHORTEST", {"passage": 3, "question": 2})
+    problem = readers.draw_problem()
+    for variant, reader in readers.READERS.items():
+        ours = readers.OurReader(variant, *problem)
+        theirs = TorchReader(ours.model, *problem, readers.LEARNING_RATE)
+        found, expected = [ours.update() for _ in range(3)], [theirs.update() for _ in range(3)]
+        # nn.LSTM has two biases, and no learned h_0, c_0 and offset: from the second update on it is another model.
+        first = 3 if reader.cell.normalized else 1
+        np.testing.assert_allclose(found[:first], expected[:first], rtol=1e-4 if first == 3 else 1e-6)
+
+
+def test_the_table_of_readers(monkeypatch, capsys):
+    from minibn.bench import readers
+
+    monkeypatch.setattr(readers, "STEPS", {"passage": 5, "question": 4})
+    monkeypatch.setattr(readers, "SHORTEST", {"passage": 2, "question": 2})
+    monkeypatch.setattr(readers, "EXAMPLES", 6)
+    monkeypatch.setattr(readers, "SIZES", {**readers.SIZES, "vocabulary": 30})
+    monkeypatch.setattr(readers, "TorchReader", mock.Mock(side_effect=ImportError("PyTorch is not installed")))
+    times, failures = readers.measure_readers(1, ("lstm", "bn_e2"))
+    assert set(times) == {"lstm", "lstm, recurrence", "bn_e2", "bn_e2, recurrence"}
+    text = readers.readers_text(times, failures)
+    assert "| BN-e**" in text and "bn_e2, PyTorch: PyTorch is not installed" in text
+    with mock.patch("minibn.bench.readers.measure_readers", return_value=(times, failures)):
+        assert main(["bench", "--readers", "--rounds", "1"]) == 0
+    assert "| BN-e**" in capsys.readouterr().out

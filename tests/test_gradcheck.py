@@ -6,8 +6,10 @@ import re
 from collections import namedtuple
 
 import gru
+import mutants
 import numpy as np
 import pytest
+import reader_checks
 import strict_cupy
 
 import minibn.gradcheck
@@ -935,3 +937,23 @@ def test_the_table_of_the_command_line(monkeypatch):
 def test_the_examples_in_the_docstrings_run():
     for module in (minibn.gradcheck.functions, minibn.gradcheck.layers):
         assert doctest.testmod(module, raise_on_error=True).attempted
+
+
+# Readers
+
+
+def test_a_whole_reader():
+    rng = np.random.default_rng(5)
+    reader = reader_checks.make_reader("bn_e1", rng, dropout=0.2)
+    report = check_gradients(reader, reader_checks.make_questions(rng))
+    assert report.ok and {entry.name for entry in report.entries} == set(reader.params)
+    assert report.title == "BN-e* reader: T=7 N=5, batch statistics"
+    [mutant] = [each for each in mutants.MUTANTS if each.breaks == "embedding gradient of the passage forgotten"]
+    with mutants.in_place(mutant):
+        assert [entry.name for entry in check_gradients(reader, reader_checks.make_questions(rng)).entries
+                if entry.wrong] == ["M"]
+
+
+def test_the_standard_checks_of_readers():
+    text, ok = gradcheck_table(["readers"])
+    assert ok and text.endswith("all 12 checks passed")

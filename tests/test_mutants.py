@@ -32,7 +32,8 @@ def test_every_backward_function_has_three_mutants():
     backward = {"dsigmoid", "dtanh", "RecurrentLayer.backward", "RecurrentLayer._equations_backward",
                 "RecurrentLayer._input_backward", "RecurrentLayer._recur_backward", "LayerCache.last_output_backward",
                 "Stacked._backward", "Bidirectional._backward", "BidirectionalCache.last_output_backward",
-                "RecurrentModel.backward", "RecurrentModel.loss_and_grads", "LanguageModel._read_backward"}
+                "RecurrentModel.backward", "RecurrentModel.loss_and_grads", "LanguageModel._read_backward",
+                "AttentiveReader.backward"}
     for module in pkgutil.iter_modules(minibn.equations.__path__):
         members = vars(importlib.import_module(f"minibn.equations.{module.name}"))
         backward |= {name for name in members if name.endswith("_backward") and inspect.isfunction(members[name])}

@@ -11,6 +11,7 @@ from html.parser import HTMLParser
 import equation_checks as checks
 import numpy as np
 import pytest
+import reader_checks
 from equation_checks import LAYERS, make_cell, normal, population_for
 from mutants import MUTANTS, in_place
 
@@ -514,3 +515,56 @@ def test_the_slider_and_the_two_play_buttons():
     forward.playing = True
     backward.playing = True
     assert not forward.playing and backward.playing
+
+
+# A whole reader
+
+
+@pytest.mark.parametrize("variant, rows", [("lstm", "live"), ("bn_everywhere", "all"), ("bn_e1", "live")])
+def test_a_whole_reader(variant, rows):
+    """Every quantity of the encoders, the attention and the answer is checked where it is computed."""
+    rng = np.random.default_rng(21)
+    reader = reader_checks.make_reader(variant, rng, rows=rows, skip=True, bilinear=True, dropout=0.3)
+    questions, dlogits = reader_checks.make_questions(rng), rng.standard_normal((5, reader_checks.E))
+    trace = minibn.trace(reader, questions, dlogits, data=reader.draw_data(rng, questions))
+    named = {"document.f_tilde", "question.h", "d", "u", "m", "z", "tanh_z", "e", "alpha", "r", "g_tilde", "g",
+             "g_kept", "similarity", "logits", *(f"{term}_term" for term in "dqrum"),
+             *(f"{term}_{field}" for term in reader.own_terms for field in ("linear", "mean", "variance", "hat"))}
+    assert named <= set(trace.quantities)
+    T, N = questions.shape
+    for name, quantity in trace.quantities.items():
+        rows_of = quantity.axes.split()[0]
+        assert quantity.gradient.shape == quantity.value.shape, name
+        assert quantity.value.shape[1] == (N if rows_of == "N" else 1), name
+    assert trace["alpha"].value.shape == (T, N) and trace["r"].value.shape[0] == 1
+    np.testing.assert_array_equal(trace["logits"].gradient[0], dlogits)
+    report = trace.check([*named, "M", "W_y"], elementwise=False)
+    assert report.ok and len(report.entries) > len(named)
+    assert trace.at(1)["alpha"].value.shape == (N,)
+    assert trace.at(-1, ["document.h", "alpha"]).padded == N
+    assert trace.at(0, ["question.h"]).padded == 0
+    with pytest.raises(KeyError, match="'nowhere' is not in this trace"):
+        trace["nowhere"]
+    with pytest.raises(ValueError, match="mask, initial_state: expected none for a reader"):
+        minibn.trace(reader, questions, dlogits, mask=questions.passage_mask)
+
+
+@pytest.mark.parametrize("function", ["softmax_backward", "attention_backward", "answer_backward"])
+def test_the_check_of_a_reader_notices_mutants(function):
+    rng = np.random.default_rng(22)
+    reader = reader_checks.make_reader("bn_e1", rng, bilinear=True, dropout=0.3)
+    questions = reader_checks.make_questions(rng)
+    data = reader.draw_data(rng, questions)
+    for mutant in [each for each in MUTANTS if each.function == function][:2]:
+        with in_place(mutant):
+            report = minibn.trace(reader, questions, rng.standard_normal((5, reader_checks.E)), data=data).check(
+                ["alpha", "e", "z", "tanh_z", "d_term", "q_term", "similarity", "g", "g_tilde", "d", "v", "b_a", "b_g"],
+                elementwise=False)
+        assert not report.ok, mutant.name
+
+
+def test_a_float32_reader_is_checked_on_a_float64_copy():
+    rng = np.random.default_rng(23)
+    reader = reader_checks.make_reader("bn_e1", rng).map_params(lambda value: value.astype("float32"))
+    trace = minibn.trace(reader, reader_checks.make_questions(rng), rng.standard_normal((5, 3)).astype("float32"))
+    assert trace["z"].value.dtype == np.float32 and trace.check(["z", "alpha"]).ok

@@ -309,7 +309,7 @@ def test_population_statistics_average_over_batches_of_the_size_asked_for():
     with mock.patch("minibn.training.validation.estimate_population_statistics") as estimate:
         estimate_statistics(model, CONFIG, data.train)
         (_, given), options = estimate.call_args
-        given = list(given)
+        given = list(given())
     assert [len(y) for _, y in given] == [8, 8, 5]
     for (x, y), (expected_x, expected_y) in zip(given, batches, strict=True):
         np.testing.assert_array_equal(x, expected_x)

@@ -4,6 +4,7 @@ import argparse
 import json
 import os
 import shlex
+import sys
 from dataclasses import MISSING, fields
 
 from minibn.cli.parser import add_command, add_progress, path
@@ -136,4 +137,27 @@ def _sample(**options):
     print(sample_text(**options))
 
 
-COMMANDS = (add_train, add_evaluate, add_sample)
+def add_show(commands):
+    """``minibn show attention RUN``."""
+    parser = add_command(commands, "show", None, "show what a trained model does")
+    what = parser.add_subparsers(title="what to show", metavar="WHAT", required=True)
+    parser = add_command(what, "attention", _show_attention, "where a reader looks, in passages that it read")
+    _add_run(parser, "folder of a run on questions")
+    parser.add_argument("--question", dest="numbers", type=int, nargs="+", default=None, metavar="INT",
+                        help="which questions, from 0; None is two right and two wrong answers")
+    parser.add_argument("--split", choices=("train", "valid", "test"), default="valid", help="of which part")
+    parser.add_argument("--html", metavar="FILE", type=path, default=None, help="where a page of them goes")
+
+
+def _show_attention(run, cell, html, **options):
+    from minibn.training.attention import attention_html, attention_text, read_attention
+    from minibn.training.checkpoints import write_atomically
+
+    readings = read_attention(run, **options)
+    print(attention_text(readings, colours=sys.stdout.isatty()))
+    if html is not None:
+        write_atomically(html, attention_html(readings, f"Attention of {run}").encode())
+        print(f"\n{html}")
+
+
+COMMANDS = (add_train, add_evaluate, add_sample, add_show)

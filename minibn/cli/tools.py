@@ -59,7 +59,7 @@ def _demo(**options):
 def add_gradcheck(commands):
     parser = add_command(commands, "gradcheck", _gradcheck, "compare the hand-written gradients with numerical ones")
     parser.add_argument("names", nargs="*", default=["all"], metavar="CELL",
-                        help=f"{', '.join(CELLS)}, all, or FILE.py:NAME")
+                        help=f"{', '.join(CELLS)}, readers, all, or FILE.py:NAME")
 
 
 def _gradcheck(names):
@@ -78,6 +78,8 @@ def add_bench(commands):
     modes.add_argument("--quick", **mode, const="quick", default="quick", help="one or two minutes (this)")
     full = "the shapes of the paper's experiments, more rounds: many minutes and 10 GB of memory, on an idle machine"
     modes.add_argument("--full", **mode, const="full", default=argparse.SUPPRESS, help=full)
+    readers = "a whole update of each reader, beside PyTorch's; threads are OMP_NUM_THREADS, or all cores"
+    modes.add_argument("--readers", **mode, const="readers", default=argparse.SUPPRESS, help=readers)
     shape = "time steps, examples, input features, hidden units; may be repeated; None is those of the mode"
     parser.add_argument("--shape", dest="shapes", action="append", type=_shape, metavar="T,N,D,H", help=shape)
     cells = tuple(CELLS)
@@ -101,11 +103,15 @@ def _shape(text):
 
 def _bench(plot_path, **options):
     from minibn.bench import run_bench
+    from minibn.bench.readers import READER_ROUNDS, measure_readers, readers_text
 
     def show(text):
         _say("")
         print(text, end="\n\n", flush=True)
 
+    if options["mode"] == "readers":
+        show(readers_text(*measure_readers(options["rounds"] or READER_ROUNDS, say=_say)))
+        return
     run_bench(plot_path=plot_path, show=show, say=_say, **options)
     _say("")
     print(plot_path)

@@ -23,11 +23,12 @@ from minibn.data.files import DataError
 from minibn.data.mnist import load_mnist, load_mnist_subset
 from minibn.data.orders import INDEX_MAPS, pixel_order
 from minibn.data.ptb import load_ptb
-from minibn.data.question_sets import load_questions, wiki_form
+from minibn.data.question_sets import load_questions
 from minibn.data.segments import Segments
 from minibn.data.stdlib import load_stdlib
 from minibn.data.text8 import load_text8, text8_part
 from minibn.data.vocabulary import Vocabulary
+from minibn.data.wiki import wiki_form
 
 __all__ = [
     "INDEX_MAPS",

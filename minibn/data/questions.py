@@ -78,7 +78,7 @@ class QuestionSplit:
         indices = batch_indices(len(self), batch_size, rng)
         if self.bucket > 1:
             groups = [np.concatenate(indices[k : k + self.bucket]) for k in range(0, len(indices), self.bucket)]
-            by_length = np.concatenate([sorted(group, key=lambda k: len(self.questions[k].passage)) for group in groups])
+            by_length = [k for group in groups for k in sorted(group, key=lambda k: len(self.questions[k].passage))]
             indices = np.split(by_length, np.cumsum([len(each) for each in indices])[:-1])
             indices = [indices[k] for k in rng.permutation(len(indices))]
         return Batches(replace(self, draw=int(rng.integers(2**62))), indices, dtype)

@@ -16,7 +16,6 @@ from minibn.equations.quantities import Quantity
 MASKED = -1e30      # the score of a padded step: its exponential is 0, and a passage without live steps stays finite
 
 QUANTITIES = {
-    "d": Quantity(r"d_t", "", "N C"),
     "d_term": Quantity(r"\mathrm{BN}(P_d d_t; \gamma_d, 0)", "", "N A"),
     "q_term": Quantity(r"\mathrm{BN}(P_q u; \gamma_q, 0)", "", "N A"),
     "similarity": Quantity(r"(B d_t) \cdot (B u)", "", "N 1"),

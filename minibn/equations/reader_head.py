@@ -17,16 +17,22 @@ from minibn.equations.attention import (
     similarity_forward,
 )
 from minibn.equations.linear_term import linear_term_backward, linear_term_forward
-from minibn.equations.quantities import Record
+from minibn.equations.quantities import Quantity, Record, normalized
 from minibn.equations.recurrence import call
 from minibn.errors import brief
+
+STATES = {"d": Quantity(r"d_t", "", "N C"), "u": Quantity("u", "", "N C"), "m": Quantity("m", "", "N C")}
+LINEAR = {"d": "P_d d_t", "q": "P_q u", "r": "P_r r", "u": "P_u u", "m": "P_m m"}
+NORMALIZED = {term: {f"{term}_linear": Quantity(latex, "", "N A"), **normalized(term, latex, "5", "A")}
+              for term, latex in LINEAR.items()}
+"""What `linear_term` computes on its way to each term that has a batch norm: term -> rows."""
 
 
 class HeadCache(NamedTuple):
     """What the head computed."""
 
     terms: dict         # "d", "q", "r", "u", "m" -> LinearTermCache
-    records: dict       # "similarity", "attention", "answer" -> Record
+    records: dict       # "states", "similarity", "attention", "answer" -> Record
     mask: object        # (T, N) bool
 
     __repr__ = brief
@@ -64,7 +70,9 @@ def head_forward(d, u, p, eps, mask, rows=None, statistics=None, keep=1.0):
         value, terms[name] = linear_term_forward(a, p[f"P_{name}"], p.get(f"gamma_{name}"), eps, rows, given.get(name))
         return value
 
-    values = {**p, "d": d, "u": u, "mask": mask, "keep": keep}
+    states = {"d": d, "u": u} | ({"m": mean_forward(d, mask)} if "P_m" in p else {})
+    records["states"] = Record(states)
+    values = {**p, **states, "mask": mask, "keep": keep}
     if "B" in p:
         records["similarity"] = Record(call(similarity_forward, values))
         values["similarity"] = records["similarity"].similarity       # (T, N, 1)
@@ -72,7 +80,7 @@ def head_forward(d, u, p, eps, mask, rows=None, statistics=None, keep=1.0):
     records["attention"] = Record(call(attention_forward, values))
     values["r_term"], values["u_term"] = term("r", records["attention"].r), term("u", u)     # (N, A)
     if "P_m" in p:
-        values["m_term"] = term("m", mean_forward(d, mask))           # (N, A)
+        values["m_term"] = term("m", states["m"])                     # (N, A)
     records["answer"] = Record(call(answer_forward, values))
     return records["answer"].logits, HeadCache(terms, records, mask)
 
@@ -106,10 +114,13 @@ def head_backward(dlogits, cache, observe=None):
     found = backward("attention", attention_backward, dr=dr)
     dd = found.d + term("d", found.d_term)                            # (T, N, C)
     du = du + term("q", found.q_term)                                 # (N, C)
+    dm = None
     if "m" in cache.terms:
-        dd = dd + mean_backward(term("m", said.m_term), cache.mask)   # (T, N, C)
+        dm = term("m", said.m_term)                                   # (N, C)
+        dd = dd + mean_backward(dm, cache.mask)                       # (T, N, C)
     if "similarity" in cache.records:
         alike = backward("similarity", similarity_backward, dsimilarity=found.similarity)
         dd, du, grads["B"] = dd + alike.d, du + alike.u, alike.B
+    observe("states", Record({"d": dd, "u": du, "m": dm}))
     grads |= {"b_a": found.b_a, "v": found.v, "b_g": said.b_g, "W_y": said.W_y, "b_y": said.b_y}
     return dd, du, grads

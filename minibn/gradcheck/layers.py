@@ -10,6 +10,7 @@ from minibn.gradcheck.arguments import by_hand, make_rng, require_layer
 from minibn.gradcheck.functions import check_function, check_gradient_values
 from minibn.gradcheck.locate import explain_with, parts_that_came
 from minibn.gradcheck.numeric import draw_direction, is_floating
+from minibn.questions import Questions
 
 
 def check_gradients(
@@ -25,7 +26,7 @@ def check_gradients(
     ----------
     cell : layer or model
         Stays as it is. A model is checked through its loss, for its parameters.
-    x : ndarray of shape (T, N, D), or integer ndarray of shape (T, N)
+    x : ndarray of shape (T, N, D), or integer ndarray of shape (T, N); of a reader, Questions
         Take T, N, D and H all different, and N >= 4: at N = 2 the normalized values are almost exactly 1 and
         -1, and the gradient nearly vanishes.
     y : integer ndarray, optional
@@ -69,20 +70,20 @@ def check_gradients(
     True
     """
     require_layer(cell)
-    if not is_array(x) or x.ndim < 2:
+    if not isinstance(x, Questions) and (not is_array(x) or x.ndim < 2):
         raise TypeError(f"x: expected an array (T, N, D), or integers (T, N), got {type(x).__name__}; "
                         f"convert it with numpy.asarray")
     rng = make_rng(seed, 2)
     work = _randomised_float64_copy(cell, rng)
     x = _as_float64(x)
-    layer = getattr(cell, "cell", cell)
-    if data is None and getattr(layer, "data_names", ()):       # in float64, as training would draw it
-        data = {name: _as_float64(values) for name, values in layer.draw_data(rng, *x.shape[:2]).items()}
+    layer, is_model = getattr(cell, "cell", cell), hasattr(cell, "loss_and_grads")
+    if data is None:                                            # in float64, as training would draw it
+        drawn = work.draw_data(rng, x) if is_model else work.draw_data(rng, *x.shape[:2])
+        data = {name: _as_float64(values) for name, values in drawn.items()} or None
     known = {"mask": mask, "statistics": statistics, "data": data}
     known = {name: value for name, value in known.items() if value is not None}
     options = {"seed": seed, "title": _title(cell, x, mask, statistics, initial_state),
                "method": getattr(layer, "check_method", "complex"), **options}
-    is_model = hasattr(cell, "loss_and_grads")
     if is_model:
         if initial_state is not None or first_step:
             raise ValueError("initial_state, first_step: expected none for a model, got one; "
@@ -90,7 +91,7 @@ def check_gradients(
         if y is None:
             sizes = dict(zip("TN", x.shape, strict=False))
             y = rng.integers(cell.classes, size=[sizes[axis] for axis in cell.label_axes.split()])
-            y = array_module(x).asarray(y)
+            y = array_module(layer.reference).asarray(y)
         report = _check_model(work, x, y, known, _as_float64(initial_noise), options)
     else:
         if y is not None or initial_noise is not None:
@@ -151,15 +152,16 @@ def _with_given_states(learned, work, x, known, rng, options):
 def _check_model(work, x, y, known, initial_noise, options):
     runner = work.map_params(lambda value: value)
 
-    def loss(x, initial_noise, **tensors):
-        runner.params.update(tensors)
-        return runner.loss(x, y, initial_noise=initial_noise, **known)
+    known |= {} if initial_noise is None else {"initial_noise": initial_noise}
 
-    inputs = {"x": x, "initial_noise": initial_noise, **work.params}
-    gradients = by_hand(lambda: work.loss_and_grads(x, y, initial_noise=initial_noise, **known)[1], inputs,
-                        list(work.params))
+    def loss(x, **tensors):
+        runner.params.update(tensors)
+        return runner.loss(x, y, **known)
+
+    inputs = {"x": x, **work.params}
+    gradients = by_hand(lambda: work.loss_and_grads(x, y, **known)[1], inputs, list(work.params))
     return check_gradient_values(loss, inputs, gradients, wrt=list(work.params),
-                                 **{"explain": explain_with(work.cell, x), **options})
+                                 **{"explain": explain_with(getattr(work, "cell", work), x), **options})
 
 
 def _randomised_float64_copy(cell, rng):
@@ -181,7 +183,8 @@ def _as_float64(value):
 
 def _title(cell, x, mask, statistics, initial_state):
     inner = getattr(cell, "cell", cell)
-    sizes = dict(zip("TND", x.shape, strict=False), H=getattr(inner, "hidden_size", "?"))
+    sizes = dict(zip("TND", x.shape, strict=False))
+    sizes |= {"H": inner.hidden_size} if hasattr(inner, "hidden_size") else {}
     title = getattr(inner, "title", type(inner).__name__)
     name = title if inner is cell else f"{type(cell).__name__} of {title}"
     return describe_call(name, sizes, x, cell.terms, mask, statistics, initial_state)
@@ -190,7 +193,7 @@ def _title(cell, x, mask, statistics, initial_state):
 def describe_call(name, sizes, x, terms, mask, statistics, initial_state):
     """The title of a check or a trace: what ran, its sizes, and with what."""
     words = [" ".join(f"{symbol}={size}" for symbol, size in sizes.items())]
-    words += ["integer x"] * (x.ndim == 2) + ["masked"] * (mask is not None)
+    words += ["integer x"] * (len(x.shape) == 2 and is_array(x)) + ["masked"] * (mask is not None)
     if terms:
         words.append("batch statistics" if statistics is None else "given statistics")
     return f"{name}: {', '.join(words + ['given initial states'] * (initial_state is not None))}"

@@ -8,11 +8,13 @@ from minibn.errors import check_choice
 from minibn.gradcheck.arguments import make_rng
 from minibn.gradcheck.layers import check_gradients
 from minibn.layers import RecurrentLayer
-from minibn.models import LanguageModel, SequenceClassifier
+from minibn.models import READERS, AttentiveReader, LanguageModel, SequenceClassifier
+from minibn.questions import Questions
 from minibn.statistics import PopulationStatistics, Statistics
 from minibn.tables import plain_table
 
 T, N, D, H, CLASSES = 5, 6, 3, 4, 7   # all different: a mixed-up axis must not fit
+OF_READERS = "readers"
 
 
 def run_standard_checks(cells="all", seed=0):
@@ -21,7 +23,8 @@ def run_standard_checks(cells="all", seed=0):
     Parameters
     ----------
     cells : sequence of str
-        Names in `minibn.cells.CELLS`, "all", or cells of your own: "my_cell.py:GRU", a file and the name in it.
+        Names in `minibn.cells.CELLS`, "readers", "all", or cells of your own: "my_cell.py:GRU", a file and the name in
+        it.
     seed : int
 
     Returns
@@ -32,15 +35,32 @@ def run_standard_checks(cells="all", seed=0):
     own = [open_cell(name).declaration for name in cells if is_user_cell(name)]
     for name in cells:
         if not is_user_cell(name):
-            check_choice("cells", name, (*CELLS, "all"))
+            check_choice("cells", name, (*CELLS, OF_READERS, "all"))
     named = [declaration for name, declaration in CELLS.items() if name in cells or "all" in cells]
-    return [report for declaration in (*named, *own) for report in check_cell(declaration, seed)]
+    readers = check_readers(seed) if {OF_READERS, "all"} & {*cells} else []
+    return [*(report for declaration in (*named, *own) for report in check_cell(declaration, seed)), *readers]
 
 
 def check_cell(declaration, seed=0):
     """The standard checks of one cell, and of each of its variants: a list of Report."""
     return [report for label, options in _variants(declaration).items()
             for report in _check_layer(label, RecurrentLayer(declaration, D, H, rng=0, **options), seed)]
+
+
+def check_readers(seed=0):
+    """The checks of every whole reader, with either rows in its statistics: a list of Report, of one direction each."""
+    reports, rng = [], make_rng(seed, 6)
+    texts = [rng.integers(0, CLASSES, (steps, N)) for steps in (T, H)]
+    masks = [np.arange(len(text))[:, None] < rng.permutation(np.arange(1, N + 1)) for text in texts]
+    questions = Questions(texts[0], masks[0], texts[1], masks[1])
+    for variant in READERS:
+        for rows in ("live", "all"):
+            # All examples start alike, and rounding grows by 1/sqrt(eps) at the first step: 1e-2 for 1e-5.
+            reader = AttentiveReader(variant, CLASSES, D, D, H, D + 2, rows=rows, skip=True, bilinear=True, eps=1e-2,
+                                     rng=0)
+            reports.append(check_gradients(reader, questions, seed=seed, elementwise=False,
+                                           title=f"{reader.title}: {rows} rows"))
+    return reports
 
 
 def gradcheck_table(names):

@@ -65,7 +65,7 @@ class AttentiveReader:
     """
 
     label_axes = "N"
-    noise_size = 0
+    noise_size, check_method = 0, "complex"
 
     def __init__(self, variant, vocabulary, entities, embedding_size, hidden_size, attention_size, *, rows="live",
                  padding="zero", skip=False, bilinear=False, dropout=0.0, gamma=0.1, eps=1e-5, forget_bias=1.0,
@@ -189,13 +189,17 @@ class AttentiveReader:
         logits : ndarray of shape (N, E)
         cache : ReaderCache
         """
-        return self._run("forward", questions, statistics, data)
+        return self._read("forward", questions, statistics, data)
+
+    def forward_only(self, questions, statistics=None, data=None):
+        """As `forward`, where nobody will go backward."""
+        return self._read("forward_only", questions, statistics, data)
 
     def logits(self, questions, statistics=None, data=None):
-        """The logits (N, E), where nobody will go backward."""
-        return self._run("forward_only", questions, statistics, data)[0]
+        """The logits (N, E) alone."""
+        return self.forward_only(questions, statistics, data)[0]
 
-    def _run(self, method, questions, statistics, data):
+    def _read(self, method, questions, statistics, data):
         questions, given, keep = self._checked(questions, statistics, data)
         own = {name: value.copy() for name, value in self._own.items()}    # what is learned later does not reach here
         parts = {name: self._encode(method, name, questions, own["M"], keep, given) for name in TEXTS}
@@ -218,7 +222,8 @@ class AttentiveReader:
         """The gradients of every parameter, from those of the logits (N, E).
 
         `observe` and `observe_input` are those of the encoders' `backward`, with "document" or "question" first;
-        `observe_head` is that of `minibn.equations.reader_head.head_backward`.
+        `observe_head` is that of `minibn.equations.reader_head.head_backward`; it is also given dx (T, N, D) of each
+        encoder, as "document.x" and "question.x".
 
         Returns
         -------
@@ -231,6 +236,8 @@ class AttentiveReader:
         for name, text in TEXTS.items():
             watchers = [watch and partial(watch, name) for watch in (observe, observe_input)]
             dx, of_part = self.parts[name].backward(upstream[name], cache.parts[name], *watchers)
+            if observe_head:
+                observe_head(f"{name}.x", dx)
             ids, mask = getattr(cache.questions, text), getattr(cache.questions, f"{text}_mask")
             grads["M"] = grads["M"] + embedding_backward(dx, ids, cache.own["M"], self._blank(mask), cache.keep[text])
             grads |= {f"{name}.{key}": value for key, value in of_part.items()}
@@ -275,12 +282,12 @@ class AttentiveReader:
 
     def attention(self, questions, statistics=None):
         """alpha (T, N): where each answer was looked for, and the probabilities (N, E) of the answers."""
-        logits, cache = self._run("forward_only", questions, statistics, None)
+        logits, cache = self.forward_only(questions, statistics)
         return cache.head.records["attention"].alpha, array_module(logits).exp(log_softmax(logits))
 
     def batch_statistics(self, questions, statistics=None, data=None):
         """The statistics of every normalized term, the batch's own but for those given: term -> Statistics (T, G)."""
-        return self._run("forward_only", questions, statistics, data)[1].statistics(self.terms)
+        return self.forward_only(questions, statistics, data)[1].statistics(self.terms)
 
     # ------------------------------------------------------------------ details of both
 
@@ -320,8 +327,9 @@ class AttentiveReader:
         if statistics is not None:
             check_names("statistics", statistics, self.terms, partly=True)
         check_terms(self, self.own_terms, given, N)
-        given = {term: Statistics(*(values.astype(self.dtype, copy=False) for values in given[term])) for term in given}
-        if data is None:
+        dtype = self.reference.real.dtype
+        given = {term: Statistics(*(values.astype(dtype, copy=False) for values in given[term])) for term in given}
+        if not data:
             return questions, given, dict.fromkeys((*TEXTS.values(), "answer"), 1.0)
         shapes = self._data_shapes(questions)
         check_names("data", data, shapes)

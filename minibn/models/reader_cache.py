@@ -18,6 +18,12 @@ class ReaderCache(NamedTuple):
 
     __repr__ = brief
 
+    def leaves(self):
+        """The caches of the encoders' single recurrences, with what their names begin with."""
+        for name, part in self.parts.items():
+            for prefix, leaf in part.leaves():
+                yield f"{name}.{prefix}", leaf
+
     def statistics(self, terms):
         """The statistics that each of the `terms` was normalized with: term -> Statistics of arrays (T, G)."""
         found = {f"{name}.{term}": values for name, part in self.parts.items()

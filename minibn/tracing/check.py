@@ -25,26 +25,21 @@ class Place(NamedTuple):
 
 def check_trace(trace, names=None, **options):
     """The report of `minibn.tracing.Trace.check`, for a trace in float64 on the host."""
-    cell, x = trace.cell, trace.cache.x
-    given = {} if trace.initial_state is None else dict(zip(cell.state_names, trace.initial_state, strict=True))
-    settings = {"mask": trace.mask, "statistics": trace.statistics, "data": trace.data}
+    cell, (inputs, gradients) = trace.cell, trace.inputs()
     replay = Replay(cell)
     if replay.without_source:
         raise ValueError(f"forward: expected functions whose source can be read, got "
                          f"{', '.join(replay.without_source)} without; define them in a file or a notebook cell")
-    places = _find_places(trace, *replay.record(x, initial_state=trace.initial_state, **settings))
-    inputs = {"x": x, **cell.params, **given}
-    gradients = {**trace.grads} if trace.dx is None else {"x": trace.dx, **trace.grads}
+    places = _find_places(trace, *replay.record(*trace.arguments(inputs)))
     if names is not None:
         places = {label: place for label, place in places.items() if place.name in names}
         gradients = {name: gradient for name, gradient in gradients.items() if name in names}
 
     def function(**values):
         nudges = {place.visit: values[label] * place.unit - place.value for label, place in places.items()}
-        replay.layer.params.update({name: values[name] for name in cell.params if name not in given})
-        start = tuple(values[name] for name in given) or None
+        replay.layer.params.update({name: values[name] for name in cell.params if name not in trace.given})
         with np.errstate(invalid="ignore"):             # a central step that is too long: the report says NaN
-            return replay.forward(nudges, values["x"], initial_state=start, **settings)[0]
+            return replay.forward(nudges, *trace.arguments(values))[0]
 
     inputs.update({label: place.value / place.unit for label, place in places.items()})
     gradients.update({label: place.gradient * place.unit for label, place in places.items()})
@@ -81,4 +76,8 @@ def _find_places(trace, cache, visits):
                 # A variance near zero must not become negative by a central difference.
                 unit = float(array.min()) + leaf.layer.eps if "_variance" in name else 1.0
                 places[f"{prefix}{name}[{t}]"] = Place(prefix + name, visited[0], array, gradient, unit)
+    for name, array in trace.wholes(cache).items():
+        unit = float(array.min()) + trace.cell.eps if "_variance" in name else 1.0
+        gradient = trace[name].gradient.reshape(array.shape)
+        places[name] = Place(name, numbers[id(array)][0], array, gradient, unit)
     return places

@@ -29,6 +29,38 @@ class Traced(NamedTuple):
         return self.value.shape
 
 
+class Watcher:
+    """Keeps what a backward computes of each single recurrence: gradients by step, by what the names begin with."""
+
+    def __init__(self):
+        self.steps, self.states, self.inputs = defaultdict(dict), defaultdict(dict), defaultdict(dict)
+
+    def observe(self, *seen):
+        *names, t, gradients, dstate = seen
+        prefix = "".join(f"{name}." for name in names)
+        self.steps[prefix][t], self.states[prefix][t] = gradients, dstate
+
+    def observe_input(self, *seen):
+        *names, t, gradients = seen
+        self.inputs["".join(f"{name}." for name in names)][t] = gradients
+
+    def quantities(self, cache):
+        """Name -> Traced of all single recurrences in a cache."""
+        found = {}
+        for prefix, leaf in cache.leaves():
+            declared = leaf.layer.declaration.gates
+            seen = [[by_t[prefix][t] for t in range(len(by_t[prefix]))]
+                    for by_t in (self.steps, self.states, self.inputs)]
+            for name, row in table(leaf).items():
+                value, gradient = (np.stack([to_host(array) for array in arrays_of])
+                                   for arrays_of in (arrays(name, leaf), _pick(name, leaf, *seen)))
+                if name in ("x_linear", "x_hat"):   # per sequence they are one array for all steps and examples
+                    value, gradient = (array.reshape(leaf.inputs.x_linear.shape) for array in (value, gradient))
+                gates = declared if declared and row.axes.endswith(f" {len(declared)}H") else ""
+                found[prefix + name] = Traced(prefix + name, *row, value, gradient, gates)
+        return found
+
+
 def record(cell, x, dh, **settings):
     """Run the layer's own forward and backward: quantities, the cache, and dx and grads as backward returned them.
 
@@ -36,32 +68,12 @@ def record(cell, x, dh, **settings):
     of a layer in a layer have its name in front, ``1.forward.f_tilde``.
     """
     _, cache = cell.forward(x, **settings)
-    steps, states, inputs = defaultdict(dict), defaultdict(dict), defaultdict(dict)
-
-    def observe(*seen):
-        *names, t, gradients, dstate = seen
-        prefix = "".join(f"{name}." for name in names)
-        steps[prefix][t], states[prefix][t] = gradients, dstate
-
-    def observe_input(*seen):
-        *names, t, gradients = seen
-        inputs["".join(f"{name}." for name in names)][t] = gradients
-
-    dx, grads = cell.backward(dh, cache, observe=observe, observe_input=observe_input)
+    watcher = Watcher()
+    dx, grads = cell.backward(dh, cache, observe=watcher.observe, observe_input=watcher.observe_input)
     _, first = next(iter(cell.leaves()))
     axes, equation = "N D" if cache.x.ndim == 3 else "N", first.quantities["x_term"].equation
     quantities = {"x": Traced("x", "x_t", equation, axes, to_host(cache.x), to_host(dx))}
-    for prefix, leaf in cache.leaves():
-        declared = leaf.layer.declaration.gates
-        seen = [[by_t[prefix][t] for t in range(len(by_t[prefix]))] for by_t in (steps, states, inputs)]
-        for name, row in table(leaf).items():
-            value, gradient = (np.stack([to_host(array) for array in found])
-                               for found in (arrays(name, leaf), _pick(name, leaf, *seen)))
-            if name in ("x_linear", "x_hat"):       # per sequence they are one array for all steps and examples
-                value, gradient = (array.reshape(leaf.inputs.x_linear.shape) for array in (value, gradient))
-            gates = declared if declared and row.axes.endswith(f" {len(declared)}H") else ""
-            quantities[prefix + name] = Traced(prefix + name, *row, value, gradient, gates)
-    return quantities, cache, dx, grads
+    return quantities | watcher.quantities(cache), cache, dx, grads
 
 
 def table(leaf):

@@ -17,6 +17,7 @@ import numpy as np
 
 EQUATIONS = ("minibn.equations", "minibn.cells")
 METHODS = ("_input_forward", "_recur_forward")      # of a layer: everything that computes a quantity is below them
+READER_METHOD = "_read"                             # of a reader: everything behind its encoders is
 
 
 class Replay:
@@ -33,18 +34,20 @@ class Replay:
             leaf.find = {"step_forward": self._visited(leaf.find("step_forward"))}.__getitem__
             for name in METHODS:
                 setattr(leaf, name, self._visited(getattr(type(leaf), name)).__get__(leaf))
+        if read := getattr(type(cell), READER_METHOD, None):
+            setattr(self.layer, READER_METHOD, self._visited(read).__get__(self.layer))
         self._seen, self._nudges, self._count = None, {}, 0
 
-    def forward(self, nudges, *arguments, **settings):
+    def forward(self, nudges, arguments, settings):
         """The layer's forward, with each of the `nudges` (number of the visit -> array) added."""
         self._nudges, self._count = nudges, 0
         return self.layer.forward_only(*arguments, **settings)
 
-    def record(self, *arguments, **settings):
+    def record(self, arguments, settings):
         """The cache of a forward without nudges, and its visits: pairs (variable, array)."""
         self._seen = []
         try:
-            _, cache = self.forward({}, *arguments, **settings)
+            _, cache = self.forward({}, arguments, settings)
             return cache, self._seen
         finally:
             self._seen = None

@@ -1,4 +1,4 @@
-"""minibn.trace: step through a derivation."""
+"""A layer, traced: step through a derivation."""
 
 import numpy as np
 
@@ -10,46 +10,6 @@ from minibn.tracing.check import check_trace
 from minibn.tracing.record import record
 from minibn.tracing.slider import show
 from minibn.tracing.step import Step
-
-
-def trace(cell, x, dh, mask=None, initial_state=None, statistics=None, data=None):
-    """Every intermediate quantity of every equation at every time step, with the gradient of the loss.
-
-    Runs the layer's own forward and backward once; the loss is ``sum(dh * h)``.
-
-    Parameters
-    ----------
-    cell : layer
-    x : ndarray of shape (T, N, D), or integer ndarray of shape (T, N)
-    dh : ndarray of shape (T, N, H)
-        Gradient of the loss with respect to h, only the loss terms of each step itself.
-    mask, initial_state, statistics, data : optional
-        As for the layer's ``forward``.
-
-    Returns
-    -------
-    Trace
-
-    Raises
-    ------
-    TypeError, ValueError
-        `cell` is a model, a class or a function; `dh` is not an array; whatever ``forward`` and ``backward`` refuse.
-
-    Examples
-    --------
-    >>> import numpy as np, minibn
-    >>> rng = np.random.default_rng(0)
-    >>> cell = minibn.BNLSTM(input_size=3, hidden_size=2, rng=rng)
-    >>> x, dh = rng.normal(size=(3, 4, 3)), rng.normal(size=(3, 4, 2))
-    >>> trace = minibn.trace(cell, x, dh)
-    >>> trace["f_tilde"].gradient.shape
-    (3, 4, 2)
-    >>> trace.at(1)["h_mean"].latex
-    '\\\\widehat{\\\\mathbb{E}}[W_h h_{t-1}]'
-    >>> trace.check(["c", "h"]).ok
-    True
-    """
-    return Trace(cell, x, dh, mask, initial_state, statistics, data)
 
 
 class Trace:
@@ -73,6 +33,7 @@ class Trace:
         # Copies: training on must not change what was traced.
         self.cell, self.dh = cell.map_params(lambda value: value.copy()), dh.copy()
         self.mask, self.initial_state, self.statistics, self.data = mask, initial_state, statistics, data
+        self.given = {} if initial_state is None else dict(zip(self.cell.state_names, initial_state, strict=True))
         self.quantities, self.cache, self.dx, self.grads = record(
             self.cell, x, dh, mask=mask, initial_state=initial_state, statistics=statistics, data=data)
 
@@ -99,7 +60,7 @@ class Trace:
         -------
         Step
         """
-        T, N = self.dh.shape[:2]
+        T, N = len(self), self.dh.shape[-2]
         if not isinstance(t, int | np.integer) or not -T <= t < T:
             raise ValueError(f"t: expected a time step 0 .. {T - 1} (or -{T} .. -1 from the end), got {t!r}; "
                              f"steps count from 0")
@@ -107,8 +68,11 @@ class Trace:
         t = int(t) % T
         at_t = {name: quantity._replace(value=_row(quantity.value, t), gradient=_row(quantity.gradient, t))
                 for name, quantity in self.quantities.items()}
-        live = None if self.cache.mask is None else to_host(self.cache.mask)[t]
-        return Step(self.cell.title, t, T, N, {name: at_t[name] for name in names or at_t}, live)
+        return Step(self.cell.title, t, T, N, {name: at_t[name] for name in names or at_t}, self._live(t, names))
+
+    def _live(self, t, names):
+        """The examples that are not padded at step t; None: all."""
+        return None if self.cache.mask is None else to_host(self.cache.mask)[t]
 
     def check(self, names=None, **options):
         """Check the gradient of every intermediate, at every step, by moving it in place.
@@ -136,7 +100,7 @@ class Trace:
             A name that is not in the trace; a quantity that no line of the forward pass computes.
         """
         _check_names(names, [*self.quantities, *self.cell.params])
-        return check_trace(self._in_float64(), names, **options)
+        return check_trace(self.in_float64(), names, **options)
 
     def show(self, names=None, t=0):
         """A slider over time in Jupyter, with buttons to play the forward pass, and back-propagation through time.
@@ -162,7 +126,23 @@ class Trace:
     def __repr__(self):
         return f"<trace of {self.title}; {len(self.quantities)} quantities at each step; .at(t), .show(), .check()>"
 
-    def _in_float64(self):
+    def arguments(self, values):
+        """Positional and named arguments of the forward, where x and the given states are those of `values`."""
+        start = tuple(values[name] for name in self.given) or None
+        settings = {"mask": self.mask, "statistics": self.statistics, "data": self.data}
+        return (values["x"],), {"initial_state": start, **settings}
+
+    def inputs(self):
+        """What is checked beside the quantities: name -> array, name -> gradient."""
+        gradients = {**self.grads} if self.dx is None else {"x": self.dx, **self.grads}
+        return {"x": self.cache.x, **self.cell.params, **self.given}, gradients
+
+    def wholes(self, cache):
+        """The quantities that are one array for all steps: name -> array."""
+        return {}
+
+    def in_float64(self):
+        """The trace, or one in float64 on the host where it is another."""
         if self.cell.dtype == np.float64 and isinstance(self.dh, np.ndarray):
             return self
         cell, x, dh, mask, state, statistics, data = to_host(

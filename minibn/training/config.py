@@ -14,7 +14,7 @@ import numpy as np
 
 from minibn.backend import to_device
 from minibn.cells import CELLS, DEFAULT
-from minibn.cells.user import UserCell, is_user_cell, open_cell
+from minibn.cells.user import CellNotNamed, UserCell, is_user_cell, open_cell
 from minibn.errors import check_integer, check_number, show
 from minibn.layers import RecurrentLayer, Stacked
 from minibn.optimizers import OPTIMIZERS, RMSProp
@@ -197,6 +197,8 @@ class TrainConfig(make_dataclass("_WithCellOptions", _cell_fields(), bases=(_Nam
         """A freshly initialised model, on the run's device; `recorded` is that of the data."""
         try:
             model = self.make_model(generator(self.seed, "parameters"), recorded)
+        except CellNotNamed:
+            raise
         except (MemoryError, OverflowError, ValueError) as error:
             raise ValueError(f"hidden: {self.hidden} units are too many for the memory of this machine ({error}); "
                              f"use fewer") from error
