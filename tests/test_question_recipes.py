@@ -51,11 +51,8 @@ def fails(ask, message):
     assert "\n" not in str(error.value)
 
 
-# What the recipes share
-
-
 def test_the_best_sentences():
-    sentences = [["the", "cat", "."], ["@a", "sat", "."], ["the", "@a", "."], ["dogs", "."], ["the", "cat", "sat"]]
+    sentences = list(map(str.split, ("the cat .", "@a sat .", "the @a .", "dogs .", "the cat sat")))
     question, best = ["the", "cat", "and", "@a", "."], anonymous.best_sentences
     assert best(sentences, question, 3) == [0, 2, 4]        # two words each; a full stop is none
     assert best(sentences, question, 1) == [4] and best(sentences, question, 9) == [0, 1, 2, 3, 4]
@@ -73,9 +70,6 @@ def test_labels_are_drawn_for_every_question():
     assert set(seen) == {f"@entity{k}" for k in range(4)}
     assert min(seen.values()) > 90      # 150 each, with a standard deviation of 11
     assert anonymous.anonymous("s", passage, asked, "@y", 2, rng) is None
-
-
-# turns
 
 
 def play(count):
@@ -102,7 +96,7 @@ def test_turns_without_network(home):
     for part, questions in made.items():
         assert read_questions(write_questions(questions), "made") == questions != other[part]
         assert sorted(map(unlabelled, other[part])) == sorted(map(unlabelled, questions))
-    assert "turns: whole and readable (3387 train, 289 valid, 325 test questions)" in data.verify_data("turns")
+    assert "turns: whole and readable (3387 train, 289 validation, 325 test questions)" in data.verify_data("turns")
 
 
 @needs("cloze/reader")
@@ -124,8 +118,6 @@ def test_bad_plays(monkeypatch, tmp_path):
     (tmp_path / "tinyshakespeare.txt.gz").write_bytes(gzip.compress(b"cut")[:-3])
     fails(turns.load_turns, "tinyshakespeare.txt.gz: damaged.*install minibn again")
 
-
-# wiki
 
 FILLER = "It was a long time before anybody in the village came to know what had happened there. "
 
@@ -150,12 +142,10 @@ def test_markup_is_cleaned_away():
 def test_names_of_an_article():
     assert wiki._with_names([
         "Paris lies in France .", "today Paris is the city of Henry of Navarre and Marie de Guise .", "Henry 's son",
-        "Marie said : Navarre waits !", "Castle Hill saw 1,203 of Guise .", "Although Henry left , the Count stayed .",
-    ]) == [
-        "@paris lies in @france .", "today @paris is the city of @henry_of_navarre and @marie_de_guise .",
-        "@henry_of_navarre 's son", "@marie_de_guise said : @henry_of_navarre waits !",
-        "castle @hill saw #,### of @marie_de_guise .", "although @henry_of_navarre left , the @count stayed .",
-    ]  # fmt: skip
+        "Marie said : Navarre waits !", "Castle Hill saw 1,203 of Guise .", "Although Henry left , the Count stayed ."
+    ]) == ["@paris lies in @france .", "today @paris is the city of @henry_of_navarre and @marie_de_guise .",
+           "@henry_of_navarre 's son", "@marie_de_guise said : @henry_of_navarre waits !",
+           "castle @hill saw #,### of @marie_de_guise .", "although @henry_of_navarre left , the @count stayed ."]
 
 
 @pytest.fixture(scope="module")
@@ -192,8 +182,7 @@ def small(home, monkeypatch, dump):
     made = wiki.make_wiki(dump)
     described = [files.DataFile(f"wiki_built/wiki.{part}.txt", len(text), hashlib.sha256(text).hexdigest())
                  for part, text in zip(made, map(write_questions, made.values()), strict=True)]
-    built = replace(wiki.FORMS["built"], files=tuple(map(PublishedFile, described)))
-    monkeypatch.setitem(wiki.FORMS, "built", built)
+    monkeypatch.setitem(wiki.FORMS, "built", replace(wiki.FORMS["built"], files=tuple(map(PublishedFile, described))))
     content = files.DataFile("enwik8", len(dump), hashlib.sha256(dump).hexdigest())
     monkeypatch.setattr(wiki, "ENWIK8", replace(wiki.ENWIK8, files=(replace(wiki.ENWIK8.files[0], content=content),)))
     (home / "enwik8.gz").write_bytes(gzip.compress(dump))
@@ -207,7 +196,6 @@ def test_building_wiki(small, home, capsys):
     shown = capsys.readouterr()
     assert shown.out.count("SHA-256 of the content ok") == 3 and "wiki: 90 % of the text read" in shown.err
     assert wiki.load_wiki("built") == small and wiki.wiki_form() == "built"
-    assert "3 of 3 files" in data.list_data("wiki_built")
     assert f"({len(small['train'])} train, " in data.verify_data("wiki_built")
     place = home / "wiki_built" / "wiki.valid.txt.xz"
     whole = place.read_bytes()
@@ -243,12 +231,9 @@ def test_the_built_wiki_is_the_same_everywhere():
     assert [sha256(each) for each in made.values()] == [file.sha256 for file in wiki.FORMS["built"].files]
 
 
-# cnn
-
-
-def question_file(number, question="@placeholder won .", answer="@entity1"):
+def question_file(number):
     passage = f"@entity1 and @entity{number} came . nobody won . the rest"
-    return f"http://{number}\n\n{passage}\n\n{question}\n\n{answer}\n\n@entity1:Ann\n".encode()
+    return f"http://{number}\n\n{passage}\n\n@placeholder won .\n\n@entity1\n\n@entity1:Ann\n".encode()
 
 
 def tree(home, raws, monkeypatch):
@@ -316,8 +301,7 @@ def test_bad_cnn_files(home, monkeypatch):
     folder = tree(home, [question_file(k) for k in range(2, 40)], monkeypatch)
     whole, place = packed(folder), next((folder / "training").glob("[!.]*"))
     for damaged, message in (
-        (question_file(3, "no gap"), "expected @placeholder in the question, got none"),
-        (question_file(3, answer="Ann"), "expected an answer @entityN, got 'Ann'"),
+        (question_file(3).replace(b"@p", b"p"), "expected @placeholder in the question, got none"),
         (question_file(3)[:30], "expected address, passage"), (b"\xff" + question_file(3), "expected text in UTF-8"),
     ):  # fmt: skip
         place.write_bytes(damaged)
