@@ -525,7 +525,7 @@ def test_subset_file_is_found_in_a_wheel_and_in_a_checkout(tmp_path):
             package / "data", root / "minibn" / "data", ignore=shutil.ignore_patterns("__pycache__")
         )
         (root / "minibn" / "__init__.py").touch()
-        for needed in ("errors.py", "tables.py"):
+        for needed in ("errors.py", "questions.py", "tables.py"):
             shutil.copy(package / needed, root / "minibn")
         (root / folder).mkdir(parents=True)
         shutil.copy(mnist.subset_place(), root / folder)

@@ -85,7 +85,8 @@ def test_wheel_contains_the_data_and_nothing_foreign(wheel):
     published = sorted((ROOT / "minibn" / "studies" / "reference").glob("*.csv"))
     expected = {f"minibn/studies/reference/{path.name}" for path in published}
     modules = {path.relative_to(ROOT).as_posix() for path in (ROOT / "minibn").rglob("*.py")}
-    assert expected and (expected | modules | {"minibn/_datasets/mnist_subset.npz"}) <= set(names)
+    shipped = {f"minibn/_datasets/{name}" for name in ("mnist_subset.npz", "tinyshakespeare.txt.gz")}
+    assert expected and (expected | modules | shipped) <= set(names)
     assert all(name.startswith(("minibn/", f"minibn-{minibn.__version__}.dist-info/")) for name in names)
 
 

@@ -2,11 +2,13 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from types import SimpleNamespace
 
 from minibn.data import cnn, mnist, ptb, stdlib, text8, turns, wiki
 from minibn.data.codes import CodedText
 from minibn.data.files import DataError, data_home, shipped_folders
+from minibn.data.question_sets import load_questions
 from minibn.data.sources import PublishedFiles
 from minibn.tables import plain_table
 
@@ -84,15 +86,6 @@ def _text(contents, licence, published):
                   lambda: published().coded)
 
 
-def _questions(contents, licence, load, files, kind=Source):
-    """A source of questions by part."""
-    def counted():
-        sizes = ", ".join(f"{len(questions)} {part}" for part, questions in load().items())
-        return SimpleNamespace(sizes=f"{sizes} questions")
-
-    return kind(contents, licence, counted, files)
-
-
 NO_LICENCE = "none (LDC99T42): do not pass on"
 WIKIPEDIA = "GFDL, later CC BY-SA 3.0"
 SOURCES = {
@@ -107,14 +100,14 @@ SOURCES = {
     "stdlib": Source("English documentation in Python's standard library", "PSF", stdlib.load_stdlib),
     "enwik8": Source("English Wikipedia of 2006 as it is: what `minibn data build wiki` reads", WIKIPEDIA,
                      lambda: SimpleNamespace(sizes="one text"), lambda: wiki.ENWIK8),
-    "turns": _questions("questions about Shakespeare's plays: who speaks next?", "public domain", turns.load_turns,
-                        lambda: turns.FILE, Shipped),
-    "wiki": _questions("questions about Wikipedia's articles, as published by this project", WIKIPEDIA,
-                       lambda: wiki.load_wiki("published"), lambda: wiki.FORMS["published"]),
-    "wiki_built": _questions("others by the same recipe, of `minibn data build wiki`", WIKIPEDIA,
-                             lambda: wiki.load_wiki("built"), lambda: wiki.FORMS["built"]),
-    "cnn": _questions("questions about CNN's articles (Hermann et al. 2015)", "articles copyright CNN: do not pass on",
-                      cnn.load_cnn, lambda: None, Own),
+    "turns": Shipped("questions about Shakespeare's plays: who speaks next?", "public domain",
+                     partial(load_questions, "turns", "embedded"), lambda: turns.FILE),
+    "wiki": Source("questions about Wikipedia's articles: those of this project's numbers", WIKIPEDIA,
+                   partial(load_questions, "wiki", "published"), lambda: wiki.FORMS["published"]),
+    "wiki_built": Source("others by the same recipe, of `minibn data build wiki`", WIKIPEDIA,
+                         partial(load_questions, "wiki", "built"), lambda: wiki.FORMS["built"]),
+    "cnn": Own("questions about CNN's articles (Hermann et al. 2015)", "articles copyright CNN: do not pass on",
+               partial(load_questions, "cnn", "top4")),
 }
 
 
@@ -132,7 +125,8 @@ def list_data(name=None):
         found = [place for place in places.values() if place is not None]
         here = f"{len(found)} of {len(places)} files" if places else "built in"
         where = found[0].parent if found else source.home()
-        size = f"{sum(file.size for file in places) / 1e6:.1f} MB" if places else "0.5 MB"
+        total = sum(file.size for file in places) if places else 500_000
+        size = f"{total / 1e6:.1f} MB" if total else "unknown"
         rows.append((each, here, size, source.contents, source.licence, str(where)))
     return plain_table(rows, "l")
 

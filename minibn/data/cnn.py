@@ -53,15 +53,16 @@ def cnn_place(folder=None):
 def top_sentences(question, k=4):
     """The `Question` with only the `k` sentences of its passage, up to a full stop each, that match it best.
 
-    The answer may be in another one, see `Question.answered`: that bounds what a reader can get right.
+    Of sentences that match it as well the earlier one is taken: news begin with what matters. The answer may be in
+    one that is left out, see `Question.answered`: that bounds what a reader can get right.
     """
     sentences = [[]]
     for token in question.passage:
         sentences[-1].append(token)
         sentences += [[]] if token == "." else []
-    sentences = list(filter(None, sentences))
-    best = best_sentences(sentences, question.question, k)
-    return question._replace(passage=tuple(token for j in best for token in sentences[j]))
+    backwards = [sentence for sentence in sentences[::-1] if sentence]
+    best = best_sentences(backwards, question.question, k)
+    return question._replace(passage=tuple(token for j in best[::-1] for token in backwards[j]))
 
 
 def _questions(place):
@@ -85,12 +86,15 @@ def _questions(place):
 
 
 def _archived(place):
+    import gzip
     import tarfile
 
-    with tarfile.open(place, "r|gz") as archive:
+    with gzip.open(place) as stream, tarfile.open(fileobj=stream, mode="r|") as archive:
         for member in archive:
             archive.members.clear()     # else it keeps a record of each file
             path = PurePosixPath(member.name)
             if member.isfile() and path.match("[!.]*.question") and path.parent.name in FOLDERS:
                 raw = archive.extractfile(member).read()
                 yield FOLDERS[path.parent.name], path.name, read_question_file(raw, f"{place}, {member.name}")
+        while stream.read(1 << 20):     # the checksum is behind the last byte
+            pass
