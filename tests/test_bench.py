@@ -520,11 +520,10 @@ def test_pytorch_readers_do_the_same(monkeypatch):
     from minibn.bench import readers
     from minibn.bench.reader_peers import TorchReader
 
-    monkeypatch.setattr(readers, "STEPS", {"passage": 12, "question": 7})
-    monkeypatch.setattr(readers, "SHORTEST", {"passage": 3, "question": 2})
-    problem = readers.draw_problem()
+    shape = (12, 5, 4, 3)
+    problem = readers.draw_problem(shape)
     for variant, reader in readers.READERS.items():
-        ours = readers.OurReader(variant, *problem)
+        ours = readers.OurReader(variant, *problem, shape)
         theirs = TorchReader(ours.model, *problem, readers.LEARNING_RATE)
         found, expected = [ours.update() for _ in range(3)], [theirs.update() for _ in range(3)]
         # nn.LSTM has two biases, and no learned h_0, c_0 and offset: from the second update on it is another model.
@@ -535,15 +534,12 @@ def test_pytorch_readers_do_the_same(monkeypatch):
 def test_the_table_of_readers(monkeypatch, capsys):
     from minibn.bench import readers
 
-    monkeypatch.setattr(readers, "STEPS", {"passage": 5, "question": 4})
-    monkeypatch.setattr(readers, "SHORTEST", {"passage": 2, "question": 2})
-    monkeypatch.setattr(readers, "EXAMPLES", 6)
-    monkeypatch.setattr(readers, "SIZES", {**readers.SIZES, "vocabulary": 30})
     monkeypatch.setattr(readers, "TorchReader", mock.Mock(side_effect=ImportError("PyTorch is not installed")))
-    times, failures = readers.measure_readers(1, ("lstm", "bn_e2"))
+    times, failures = readers.measure_readers(1, ("lstm", "bn_e2"), (5, 6, 3, 4))
     assert set(times) == {"lstm", "lstm, recurrence", "bn_e2", "bn_e2, recurrence"}
     text = readers.readers_text(times, failures)
     assert "| BN-e**" in text and "bn_e2, PyTorch: PyTorch is not installed" in text
     with mock.patch("minibn.bench.readers.measure_readers", return_value=(times, failures)):
-        assert main(["bench", "--readers", "--rounds", "1"]) == 0
-    assert "| BN-e**" in capsys.readouterr().out
+        assert main(["bench", "--readers", "--rounds", "1", "--shape", "5,6,3,4"]) == 0
+    shown = capsys.readouterr().out
+    assert "| BN-e**" in shown and "T = 5, N = 6, D = 3, H = 4" in shown

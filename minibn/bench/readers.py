@@ -11,9 +11,10 @@ from minibn.optimizers import Adam, clip_by_global_norm
 from minibn.questions import Questions
 from minibn.tables import markdown_table
 
-SIZES = {"vocabulary": 3015, "entities": 12, "embedding_size": 32, "hidden_size": 32, "attention_size": 32}
-STEPS, EXAMPLES = {"passage": 80, "question": 25}, 32           # as in the questions about Wikipedia
-SHORTEST = {"passage": 30, "question": 6}
+SHAPE = (80, 32, 32, 32)            # T, N, D, H of a passage, as in the questions about Wikipedia
+WORDS, NAMES = 3015, 12
+OF_PASSAGE = 5 / 16                 # as long are the questions
+SHORTEST = 3 / 8                    # of the longest
 LEARNING_RATE = 1e-3
 READER_ROUNDS = 9
 HEADINGS = ("", "ours, ms", "PyTorch, ms", "ours / PyTorch", "ours / PyTorch's LSTM reader", "recurrence")
@@ -22,9 +23,11 @@ HEADINGS = ("", "ours, ms", "PyTorch, ms", "ours / PyTorch", "ours / PyTorch's L
 class OurReader:
     """One of our readers; its `update` is a whole one, by Adam."""
 
-    def __init__(self, variant, questions, y):
+    def __init__(self, variant, questions, y, shape=SHAPE):
         self.questions, self.y = questions, y
-        self.model = AttentiveReader(variant, **SIZES, rows="all", dtype=np.float32, rng=0, engine="kernels")
+        _, _, D, H = shape
+        self.model = AttentiveReader(variant, WORDS, NAMES, D, H, H, rows="all", dtype=np.float32, rng=0,
+                                     engine="kernels")
         self.optimizer = Adam(self.model.params, LEARNING_RATE)
 
     def update(self):
@@ -44,18 +47,18 @@ class OurReader:
         return HostClock.seconds(start, HostClock.mark())
 
 
-def draw_problem():
-    """Questions with lengths as in the questions about Wikipedia, and answers."""
-    rng, texts = np.random.default_rng(1), []
-    for text, steps in STEPS.items():
-        lengths = rng.integers(SHORTEST[text], steps + 1, EXAMPLES)
+def draw_problem(shape=SHAPE):
+    """Questions of many lengths, and answers."""
+    rng, texts, (T, N, _, _) = np.random.default_rng(1), [], shape
+    for steps in (T, max(2, round(OF_PASSAGE * T))):
+        lengths = rng.integers(max(1, round(SHORTEST * steps)), steps + 1, N)
         lengths[0] = steps
         mask = np.arange(steps)[:, None] < lengths
-        texts += [np.where(mask, rng.integers(1, SIZES["vocabulary"], mask.shape), 0), mask]
-    return Questions(*texts), rng.integers(0, SIZES["entities"], EXAMPLES)
+        texts += [np.where(mask, rng.integers(1, WORDS, mask.shape), 0), mask]
+    return Questions(*texts), rng.integers(0, NAMES, N)
 
 
-def measure_readers(rounds=READER_ROUNDS, variants=tuple(READERS), say=None):
+def measure_readers(rounds=READER_ROUNDS, variants=tuple(READERS), shape=SHAPE, say=None):
     """Seconds of an update, everybody in turn in one process: name -> list, and why who could not take part.
 
     Returns
@@ -64,7 +67,7 @@ def measure_readers(rounds=READER_ROUNDS, variants=tuple(READERS), say=None):
         "lstm", "lstm, PyTorch", "lstm, recurrence", ... -> seconds of each round
     failures : dict
     """
-    problem = draw_problem()
+    problem = draw_problem(shape)
 
     def timed(update):
         def turn(repeats):
@@ -78,7 +81,7 @@ def measure_readers(rounds=READER_ROUNDS, variants=tuple(READERS), say=None):
 
     turns, failures = {}, {}
     for variant in variants:
-        ours = OurReader(variant, *problem)
+        ours = OurReader(variant, *problem, shape)
         turns[variant] = timed(ours.update)
         try:
             turns[f"{variant}, PyTorch"] = timed(TorchReader(ours.model, *problem, LEARNING_RATE).update)
@@ -90,7 +93,7 @@ def measure_readers(rounds=READER_ROUNDS, variants=tuple(READERS), say=None):
     return {name: parts["total"] for name, parts in times.items()}, failures | failed
 
 
-def readers_text(times, failures):
+def readers_text(times, failures, shape=SHAPE):
     """The table of `measure_readers`, as Markdown."""
     rows = []
     for variant in [name for name in times if ", " not in name]:
@@ -101,8 +104,8 @@ def readers_text(times, failures):
                      f"{median_ratio(mine, theirs):.2f}" if theirs else "",
                      f"{median_ratio(mine, plain):.2f}" if plain else "",
                      f"{100 * median_ratio(times[f'{variant}, recurrence'], mine):.0f} %"))
-    sizes = f"T = {STEPS['passage']}, {STEPS['question']}, N = {EXAMPLES}, D = H = A = {SIZES['hidden_size']}"
+    sizes = ", ".join(f"{name} = {size}" for name, size in zip("TNDH", shape, strict=True))
     why = "".join(f"\n{name}: {reason}" for name, reason in failures.items())
-    return (f"An update of a reader, {sizes}, {SIZES['vocabulary']} words, float32, all rows: forward, backward, "
+    return (f"An update of a reader, {sizes}, {WORDS} words, float32, all rows: forward, backward, "
             f"clipping, Adam\n\n{markdown_table([HEADINGS, *rows])}\n\nThe recurrence is that of all encoders, forward "
             f"and backward.{why}")

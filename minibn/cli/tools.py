@@ -103,14 +103,15 @@ def _shape(text):
 
 def _bench(plot_path, **options):
     from minibn.bench import run_bench
-    from minibn.bench.readers import READER_ROUNDS, measure_readers, readers_text
+    from minibn.bench.readers import READER_ROUNDS, SHAPE, measure_readers, readers_text
 
     def show(text):
         _say("")
         print(text, end="\n\n", flush=True)
 
     if options["mode"] == "readers":
-        show(readers_text(*measure_readers(options["rounds"] or READER_ROUNDS, say=_say)))
+        for shape in options["shapes"] or [SHAPE]:
+            show(readers_text(*measure_readers(options["rounds"] or READER_ROUNDS, shape=shape, say=_say), shape))
         return
     run_bench(plot_path=plot_path, show=show, say=_say, **options)
     _say("")

@@ -224,7 +224,7 @@ class _Training(Resumable):
         self.save()
         how = " with population statistics" if config.normalized else ""
         self.display.say(f"best model: iteration {now.best_iteration}, {self.data.test_name}: "
-                         f"{config.summary(config.measures(population))}{how}")
+                         f"{config.summary(config.measures(population))}{how}{config.about(test)}")
         return {"kind": "final", **final, "seconds": self.seconds()}
 
     def seconds(self):
