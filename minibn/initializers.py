@@ -18,21 +18,29 @@ def orthogonal(rng, rows, columns):
     return u if u.shape == (rows, columns) else v
 
 
+def tiled(rng, size, blocks):
+    """0.05 times one orthogonal (size, size) matrix in every block, as the authors' reader has it."""
+    return np.tile(0.05 * orthogonal(rng, size, size), blocks)
+
+
 def recurrent_weights(kind, rng, hidden_size, blocks):
     """W_h of shape (H, blocks * H); the last of four blocks is the candidate g.
 
     Parameters
     ----------
-    kind : {"orthogonal", "identity_g", "identity"}
+    kind : {"orthogonal", "identity_g", "identity", "tiled"}
         One orthogonal matrix for all blocks (the authors' language models); the identity for g and one
-        orthogonal H x 3H for the other gates (the authors' MNIST code); the identity in every block.
+        orthogonal H x 3H for the other gates (the authors' MNIST code); the identity in every block; see `tiled`.
     rng : numpy.random.Generator
     hidden_size : int
     blocks : int
         4 for LSTMs, 1 for RNNs.
     """
-    check_choice("init", kind, ("orthogonal", "identity_g", "identity") if blocks > 1 else ("orthogonal", "identity"))
+    gated = ("identity_g", "tiled") if blocks > 1 else ()
+    check_choice("init", kind, ("orthogonal", "identity", *gated))
     H = hidden_size
+    if kind == "tiled":
+        return tiled(rng, H, blocks)
     if kind == "identity":
         return np.tile(np.eye(H), blocks)
     if kind == "identity_g":

@@ -11,6 +11,7 @@ import sys
 import numpy as np
 import problems
 import pytest
+import reader_checks
 import strict_cupy
 from problems import EVERY_CASE, NORMALIZED, statistics_of
 
@@ -18,6 +19,7 @@ import minibn
 from minibn import optimizers
 from minibn.cells import CELLS
 from minibn.data import Dataset, Split, text_corpus
+from minibn.models import READERS
 from minibn.training import loop
 from minibn.training.checkpoints import read_checkpoint
 from minibn.training.images import ImageConfig
@@ -212,6 +214,35 @@ def test_a_text_is_sampled_alike_on_the_device(cupy):
         symbols = there.sample(given, 12, rng=0, statistics=known)
         assert isinstance(symbols, np.ndarray)
         np.testing.assert_array_equal(symbols, expected)
+
+
+@pytest.mark.parametrize("rows", ["live", "all"])
+@pytest.mark.parametrize("variant", READERS)
+def test_readers_are_bit_equal_and_stay_on_the_device(cupy, variant, rows):
+    """Masks, dropout masks and statistics are the caller's; what waits is the look at the words and the labels."""
+    rng = np.random.default_rng(9)
+    reader = reader_checks.make_reader(variant, rng, rows=rows, skip=True, bilinear=True, padding="cyclic", dropout=0.3)
+    questions, y = reader_checks.make_questions(rng), rng.integers(0, reader_checks.E, 5)
+    data = reader.draw_data(rng, questions)
+    loss, grads = reader.loss_and_grads(questions, y, data=data)
+    alpha, probabilities = reader.attention(questions)
+    there, asked, labels, drawn = minibn.to_device((reader, questions, y, data), "cuda")
+    device_loss, device_grads = there.loss_and_grads(asked, labels, data=drawn)
+    device_alpha, device_probabilities = there.attention(asked)
+    assert_same_bits({"loss": device_loss, **device_grads}, {"loss": loss, **grads}, cupy)
+    assert_same_bits({"alpha": device_alpha, "probabilities": device_probabilities},
+                     {"alpha": alpha, "probabilities": probabilities}, cupy)
+    assert all(isinstance(keep, cupy.ndarray) for keep in there.draw_data(rng, asked).values())
+    for name, value in questions._asdict().items():
+        with pytest.raises(TypeError, match=name):
+            there.logits(asked._replace(**{name: value}))
+    with pytest.raises(TypeError, match="y"):
+        there.loss(asked, y)
+    with pytest.raises(TypeError, match="data passage"):
+        there.logits(asked, data=data)
+    if reader.terms:
+        with pytest.raises(TypeError, match="statistics"):
+            there.logits(asked, statistics=reader_checks.reader_statistics(reader, rng))
 
 
 def train(model, rule, arguments, y, steps=3):

@@ -374,7 +374,7 @@ def test_damaged_checkpoints_are_one_line(small_data, capsys, tmp_path):
 
 def test_a_diverged_training_is_one_line_and_names_the_last_checkpoint(small_data, capsys, tmp_path):
     folder = tmp_path / "run"
-    with mock.patch.object(loop, "clip_by_global_norm", lambda grads, _: (grads, np.float32(np.nan))):
+    with mock.patch("minibn.training.config.clip_by_global_norm", lambda grads, _: (grads, np.float32(np.nan))):
         message = failure(capsys, "train", "mnist", "--run", str(folder), *TINY)
     assert "the norm of the gradient is not finite at iteration 2" in message
     assert f"{folder / 'last.npz'}, iteration 0" in message

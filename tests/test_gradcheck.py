@@ -918,7 +918,7 @@ def test_the_table_of_the_command_line(monkeypatch):
     assert heading.startswith("error of a tensor's gradient: max|a - n| / max(max|n|")
     assert len(lines) == 8 and all(re.match(r"tanh RNN: .* ok    all \d+ ok, worst error ", line) for line in lines)
     assert verdict == "all 8 checks passed"
-    with pytest.raises(ValueError, match="cells: expected one of 'rnn', .*'bnlstm', 'all', got 'gru'"):
+    with pytest.raises(ValueError, match="cells: expected one of 'rnn', .*'bnlstm', 'readers', 'all', got 'gru'"):
         gradcheck_table(["gru"])
 
     right = RecurrentLayer.backward

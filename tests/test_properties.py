@@ -616,6 +616,16 @@ def test_orthogonal_has_orthonormal_rows_or_columns(rows, columns):
     np.testing.assert_allclose(gram, np.eye(min(rows, columns)), rtol=0, atol=1e-14)
 
 
+def test_tiled_is_the_authors_reader():
+    """Every gate starts alike, at a twentieth of an orthogonal matrix; of a square input matrix, too."""
+    W_h = recurrent_weights("tiled", np.random.default_rng(0), 5, 4)
+    np.testing.assert_allclose(20 * W_h[:, :5] @ (20 * W_h[:, :5]).T, np.eye(5), atol=1e-14)
+    assert all(np.array_equal(W_h[:, 5 * k:5 * k + 5], W_h[:, :5]) for k in range(4))
+    square, other = (minibn.BNLSTM(D, 5, init="tiled", rng=0).params["W_x"] for D in (5, 3))
+    assert np.array_equal(square[:, :5], square[:, 15:]) and np.abs(square).max() < 0.05
+    np.testing.assert_allclose(other @ other.T, np.eye(3), atol=1e-14)
+
+
 def test_identity_g_is_the_authors_mixture():
     W_h = recurrent_weights("identity_g", np.random.default_rng(0), 5, 4)
     np.testing.assert_array_equal(W_h[:, 15:], np.eye(5))             # the candidate, last of f, i, o, g

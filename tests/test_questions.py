@@ -230,6 +230,18 @@ def test_a_run_learns(tmp_path):
     assert final["test_error"] < 0.3
 
 
+def test_the_authors_slip_in_clipping():
+    """Norms up to 100 pass; beyond, what is left has a norm of ten times the root."""
+    config = make_config("quick", task="turns", clip_slip=True)
+    for norm, left in ((5.0, 5.0), (99.0, 99.0), (400.0, 200.0)):
+        grads = {"a": np.array([0.6 * norm], np.float32), "b": np.array([[0.8 * norm]], np.float32)}
+        clipped, before = config.clipped(grads)
+        assert math.hypot(clipped["a"][0], clipped["b"][0, 0]) == pytest.approx(left, rel=1e-6)
+        assert before == pytest.approx(norm, rel=1e-6) and clipped["a"].dtype == np.float32
+    clipped, _ = make_config("quick", task="turns").clipped(grads)
+    assert math.hypot(clipped["a"][0], clipped["b"][0, 0]) == pytest.approx(10, rel=1e-6)
+
+
 def test_other_questions_than_the_runs_are_refused(tmp_path):
     run(tmp_path / "run")
     other = few_questions()

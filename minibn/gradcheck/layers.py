@@ -152,14 +152,14 @@ def _with_given_states(learned, work, x, known, rng, options):
 def _check_model(work, x, y, known, initial_noise, options):
     runner = work.map_params(lambda value: value)
 
-    known |= {} if initial_noise is None else {"initial_noise": initial_noise}
+    noise = {} if initial_noise is None else {"initial_noise": initial_noise}
 
     def loss(x, **tensors):
-        runner.params.update(tensors)
-        return runner.loss(x, y, **known)
+        runner.params.update({name: tensors[name] for name in work.params})
+        return runner.loss(x, y, **known, **{name: tensors[name] for name in noise})
 
-    inputs = {"x": x, **work.params}
-    gradients = by_hand(lambda: work.loss_and_grads(x, y, **known)[1], inputs, list(work.params))
+    inputs = {"x": x, **noise, **work.params}
+    gradients = by_hand(lambda: work.loss_and_grads(x, y, **known, **noise)[1], inputs, list(work.params))
     return check_gradient_values(loss, inputs, gradients, wrt=list(work.params),
                                  **{"explain": explain_with(getattr(work, "cell", work), x), **options})
 

@@ -93,7 +93,7 @@ class LSTM(CellLayer):
         Draws the weights.
     engine : {"equations", "kernels"}
         The readable equations, or the same mathematics made fast.
-    init : {"orthogonal", "identity_g", "identity"}
+    init : {"orthogonal", "identity_g", "identity", "tiled"}
         Of W_h, see `minibn.initializers.recurrent_weights`.
     """
 

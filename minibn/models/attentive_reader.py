@@ -335,6 +335,7 @@ class AttentiveReader:
         check_names("data", data, shapes)
         for name, (axes, sizes) in shapes.items():
             check_array(f"data {name}", data[name], axes, **dict(zip(axes.split(), sizes, strict=True)))
+            check_same_backend(self.reference, **{f"data {name}": data[name]})
         return questions, given, data
 
     def _check_labels(self, questions, y):

@@ -17,7 +17,7 @@ from minibn.cells import CELLS, DEFAULT
 from minibn.cells.user import CellNotNamed, UserCell, is_user_cell, open_cell
 from minibn.errors import check_integer, check_number, show
 from minibn.layers import RecurrentLayer, Stacked
-from minibn.optimizers import OPTIMIZERS, RMSProp
+from minibn.optimizers import OPTIMIZERS, RMSProp, clip_by_global_norm
 from minibn.training.randomness import generator
 
 MANY = {"at_least": 2, "remedy": "one example alone has no variance"}
@@ -213,6 +213,10 @@ class TrainConfig(make_dataclass("_WithCellOptions", _cell_fields(), bases=(_Nam
                                          engine=self.engine, **options))
             size = layers[-1].output_size
         return self.add_output(layers[0] if self.layers == 1 else Stacked(layers), rng, recorded)
+
+    def clipped(self, grads):
+        """The gradients as the optimizer gets them, and their global norm before."""
+        return clip_by_global_norm(grads, self.clip)
 
     @property
     def rule(self):

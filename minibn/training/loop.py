@@ -17,7 +17,6 @@ import time
 import numpy as np
 
 from minibn.backend import to_device, to_host
-from minibn.optimizers import clip_by_global_norm
 from minibn.training.display import DelayedInterrupt, Display, Interrupted, tell
 from minibn.training.folder import METRICS, HeldFolder
 from minibn.training.metrics import read_metrics
@@ -126,7 +125,7 @@ class _Training(Resumable):
         noise = draw_noise(self.model, config, x.shape[1], "training noise", iteration)
         data = self.model.draw_data(generator(config.seed, "training data", iteration), x)
         loss, grads = self.model.loss_and_grads(x, y, **noise, data=data or None)
-        grads, norm = clip_by_global_norm(grads, config.clip)
+        grads, norm = config.clipped(grads)
         self.optimizer.step(grads)
         self.sums[0] += loss
         self.sums[1] += norm

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, replace
 
+from minibn.backend import array_module
 from minibn.data import DataError, load_questions, wiki_form
 from minibn.models import READERS, AttentiveReader
 from minibn.models.attentive_reader import PADDING, ROWS
@@ -41,6 +42,8 @@ class QuestionConfig(TrainConfig):
                             below=1)
     relabel: str = option("names get new numbers in training: in each example, in each batch as in the authors' code, "
                           "or none", "example", ("example", "batch", "none"))
+    clip_slip: bool = option("clip as the authors' code does by mistake: a norm beyond clip^2 to clip times its root",
+                             False)
     bucket: int = option("batches whose examples are sorted by length together; 1: none are", 1, at_least=1)
 
     kind = "questions"
@@ -92,6 +95,14 @@ class QuestionConfig(TrainConfig):
     def data_checksums(self):
         found = self.load_data()
         return {found.title: found.recorded["text_sha256"]}
+
+    def clipped(self, grads):
+        clipped, norm = super().clipped(grads)
+        if not self.clip_slip:
+            return clipped, norm
+        xp = array_module(norm)
+        scale = xp.where(norm > self.clip ** 2, self.clip / xp.sqrt(norm), 1.0)
+        return {name: (scale * grad).astype(grad.dtype) for name, grad in grads.items()}, norm
 
     def measures(self, score):
         return {"loss": score.loss, "error": 1 - score.accuracy}
