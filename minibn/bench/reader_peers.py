@@ -1,7 +1,7 @@
 """The Attentive Reader as PyTorch users write it, with our weights and on our numbers.
 
-Where nothing is normalized the encoders are ``nn.LSTM`` on the padded texts, which is faster than packing them; else they
-go step by step, with ``F.batch_norm`` over all rows, as the authors count them.
+Where nothing is normalized the encoders are ``nn.LSTM`` on the padded texts, which is faster than packing them; else
+they go step by step, with ``F.batch_norm`` over all rows, as the authors count them.
 """
 
 import os
