@@ -6,7 +6,6 @@ import numpy as np
 
 from minibn.models import READERS
 from minibn.studies import learning_curves
-from minibn.studies.drawing import label_ends
 from minibn.studies.figure import Figure
 from minibn.studies.reference import published_curves
 from minibn.studies.runs import read_curves
@@ -27,9 +26,10 @@ def compute(runs):
     Returns
     -------
     list of dict
-        One per run: see `minibn.studies.runs.read_curves`; the measures are "loss", "error" and "seconds". Also
-        "predictions", the number of questions in a validation; "standard_error", that of each "error" for so many
-        questions; and "test_error", with population statistics, None of a run that has not ended.
+        One per run, in the order of `minibn.models.READERS`: see `minibn.studies.runs.read_curves`; the measures are
+        "loss", "error" and "seconds". Also "predictions", the number of questions in a validation; "standard_error",
+        that of each "error" for so many questions; and "test_error", with population statistics, None of a run that
+        has not ended.
 
     Raises
     ------
@@ -42,7 +42,7 @@ def compute(runs):
     if len(kinds) > 1:
         each = "; ".join(f"{title} ({run})" for title, run in kinds.items())
         raise ValueError(f"runs: expected runs on the same questions with the same rows, got {each}; draw them apart")
-    return found
+    return sorted(found, key=lambda run: [*READERS].index(run["model"]))
 
 
 def questions_of(run):
@@ -72,7 +72,9 @@ def figure4(name, data, help):
     titles = {reader.title: model for model, reader in READERS.items()}
     theirs = {titles[name.removesuffix(" valid")]: (1000 * x, y)
               for name, (x, y) in series.items() if name.endswith(" valid")}
-    questions = f"cnn ({data})"
+    questions, ending = f"cnn ({data})", " valid minimum"
+    minima = ", ".join(f"{name.removesuffix(ending)} {y[0]:.3f}" for name, (_, y) in series.items()
+                       if name.endswith(ending))
 
     def alike(runs):
         """The published curves that are of the same questions: model -> (iteration, error)."""
@@ -84,10 +86,8 @@ def figure4(name, data, help):
         parts = []
         if runs:
             parts += [title_of_runs(runs), learning_curves.table(runs, TABLE_ITERATIONS, MEASURE, published),
-                      learning_curves.lowest(runs, MEASURE, published), _bands(runs)]
-        if not published:
-            parts += [f"{questions}, published", learning_curves.lowest([], MEASURE, theirs)]
-        return "\n\n".join(parts)
+                      learning_curves.lowest(runs, MEASURE, {}), _bands(runs)]
+        return "\n\n".join([*parts, f"{questions}, published, lowest: {minima}."])
 
     def panels(runs):
         published = alike(runs)
@@ -99,19 +99,22 @@ def figure4(name, data, help):
 
 
 def _plot(runs, against, published, ax):
-    lines = learning_curves.plot(runs, ax, MEASURE, published, against=against, error="standard_error")
-    _finish(ax, lines, title_of_runs(runs))
+    learning_curves.plot(runs, ax, MEASURE, published, against=against, error="standard_error")
+    _finish(ax, title_of_runs(runs))
 
 
 def _plot_published(published, title, ax):
     lines = learning_curves.plot_published(ax, published, "published")
     ax.set(xlim=(0, max(line.get_xdata()[-1] for line in lines)), xlabel=learning_curves.AXES["iteration"])
-    _finish(ax, lines, title)
+    _finish(ax, title)
 
 
-def _finish(ax, lines, title):
-    ax.set(ylim=ax.get_ylim(), title=title, ylabel="validation error")
-    label_ends(ax, lines)
+def _finish(ax, title):
+    ax.set(title=title, ylabel="validation error")
+    ax.locator_params("x", nbins=5)
+    ax.xaxis.set_major_formatter("{x:,.0f}")
+    # Curves of several lengths: thin lines from their ends to labels would cross others.
+    ax.legend(loc="center left", bbox_to_anchor=(1.01, 0.5))
 
 
 def _bands(runs):

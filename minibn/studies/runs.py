@@ -53,7 +53,8 @@ def read_curves(run_folders, kind, *measures, more=lambda config, records: {}):
     Returns
     -------
     list of dict
-        One per run, in the given order: what `described` gives, and "iteration" and the `measures`, ndarrays of one length.
+        One per run, in the given order: what `described` gives, and "iteration" and the `measures`, ndarrays of one
+        length.
 
     Raises
     ------

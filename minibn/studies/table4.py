@@ -53,18 +53,19 @@ def table(groups):
     """The groups as the columns of a Markdown table, the published numbers of their models below, and what they are."""
     papers = {name: {row["model"]: row["value"] / 100 for row in published_table(number) if row["metric"] == metric}
               for name, (number, metric) in PUBLISHED.items()}
-    columns = [["", *_quantities([]), *papers]]
+    names = [*groups[0]["quantities"]] if groups else []
+    columns = [["", *names, *papers]]
     for group in groups:
         published = [values.get(title_of(group["model"])) for values in papers.values()]
         columns.append([group["label"], *map(_cell, group["quantities"].values()), *map(_number, published)])
     ours = {title_of(group["model"]) for group in groups}
     for title in dict.fromkeys(title for values in papers.values() for title in values if title not in ours):
-        columns.append([title, *[None] * len(_quantities([])), *(_number(values.get(title)) for values in papers.values())])
-    notes = [markdown_table(zip(*columns, strict=True)), "Published: the test with population statistics."]
+        columns.append([title, *[None] * len(names), *(_number(values.get(title)) for values in papers.values())])
+    told = [markdown_table(zip(*columns, strict=True))]
     if groups:
-        notes = [groups[0]["questions"], notes[0], "Median (lowest to highest) over the seeds; - where a run never got "
-                 "there or has not ended. The test is with population statistics, validations with those of the batch."]
-    return "\n\n".join(notes)
+        told = [groups[0]["questions"], *told, "Median (lowest to highest) over the seeds; - where a run never got "
+                "there or has not ended. The test is with population statistics, validations with those of the batch."]
+    return "\n\n".join(told)
 
 
 def _quantities(runs):
