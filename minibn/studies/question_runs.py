@@ -6,6 +6,7 @@ import numpy as np
 
 from minibn.models import READERS
 from minibn.studies import learning_curves
+from minibn.studies.drawing import title_of
 from minibn.studies.figure import Figure
 from minibn.studies.reference import published_curves
 from minibn.studies.runs import read_curves
@@ -68,34 +69,33 @@ def figure4(name, data, help):
 
     Over them if the runs are on the same questions: this `data` of the task cnn.
     """
-    series = published_curves(name.replace("figure", "figure_"))
-    titles = {reader.title: model for model, reader in READERS.items()}
-    theirs = {titles[name.removesuffix(" valid")]: (1000 * x, y)
-              for name, (x, y) in series.items() if name.endswith(" valid")}
-    questions, ending = f"cnn ({data})", " valid minimum"
-    minima = ", ".join(f"{name.removesuffix(ending)} {y[0]:.3f}" for name, (_, y) in series.items()
-                       if name.endswith(ending))
+    questions, curves = f"cnn ({data})", name.replace("figure", "figure_")
 
     def alike(runs):
         """The published curves that are of the same questions: model -> (iteration, error)."""
         models = {run["model"] for run in runs if questions_of(run) == questions}
-        return {model: curve for model, curve in theirs.items() if model in models}
+        return {model: curve for model, curve in _series(curves, "valid").items() if model in models}
 
     def table(runs):
-        published = alike(runs)
-        parts = []
-        if runs:
-            parts += [title_of_runs(runs), learning_curves.table(runs, TABLE_ITERATIONS, MEASURE, published),
-                      learning_curves.lowest(runs, MEASURE, {}), _bands(runs)]
-        return "\n\n".join([*parts, f"{questions}, published, lowest: {minima}."])
+        ours = [title_of_runs(runs), learning_curves.table(runs, TABLE_ITERATIONS, MEASURE, alike(runs)),
+                learning_curves.lowest(runs, MEASURE, {}), _bands(runs)] if runs else []
+        minima = [f"{title_of(model)} {error[0]:.3f}" for model, (_, error) in _series(curves, "valid minimum").items()]
+        return "\n\n".join([*ours, f"{questions}, published, lowest: {', '.join(minima)}."])
 
     def panels(runs):
         published = alike(runs)
         ours = [partial(_plot, runs, "iteration", published), partial(_plot, runs, "seconds", {})] if runs else []
-        return ours if published else [*ours, partial(_plot_published, theirs, f"{questions}, published")]
+        theirs = partial(_plot_published, _series(curves, "valid"), f"{questions}, published")
+        return ours if published else [*ours, theirs]
 
     return Figure(name=name, help=help, takes={"runs": "runs on questions"}, compute=compute, table=table,
                   panels=panels, size=(8.0, 3.8), alone=True)
+
+
+def _series(curves, what):
+    """The published series that end with these words: model -> (iteration, error)."""
+    models = {f"{reader.title} {what}": name for name, reader in READERS.items()}
+    return {models[name]: (1000 * x, y) for name, (x, y) in published_curves(curves).items() if name in models}
 
 
 def _plot(runs, against, published, ax):
