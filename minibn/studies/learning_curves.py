@@ -9,16 +9,14 @@ from minibn.studies.drawing import COLORS, MODEL_NAMES, PUBLISHED_STYLE, colors_
 from minibn.studies.runs import curves
 from minibn.tables import markdown_table
 
-__all__ = ["COLORS", "MODEL_NAMES", "lowest", "plot", "plot_published", "published_models", "table", "validated"]
-
-AXES = {"iteration": "training iteration", "seconds": "seconds of training, validations included"}
+__all__ = ["COLORS", "MODEL_NAMES", "lowest", "plot", "published_models", "table", "validated"]
 
 
 def plot(runs, ax, measure, published, published_as="published", against="iteration", error=None):
-    """Draw the runs of one panel (solid) over the published curves (dashed, as far as ours reach).
+    """Draw the runs of one panel (solid) over the published curves (dashed, as far as ours reach, if there are any).
 
-    Of runs that differ in the seed alone the median is drawn; its label says how many they are. The band goes from the
-    lowest to the highest, or is the median's `error`.
+    Of runs that differ in the seed alone the median is drawn, in a band from the lowest to the highest, or as wide as
+    the `error`; its label says how many they are.
 
     Parameters
     ----------
@@ -29,9 +27,9 @@ def plot(runs, ax, measure, published, published_as="published", against="iterat
     published : dict
         Model -> (iteration, value); empty if there is nothing to compare with. They are called `published_as`.
     against : {"iteration", "seconds"}
-        What is read from left to right; of seconds, too, the median.
+        What is read from left to right; the seconds include the validations.
     error : str, optional
-        The key of what the values may be off by.
+        The key of the values' standard errors.
 
     Returns
     -------
@@ -43,30 +41,23 @@ def plot(runs, ax, measure, published, published_as="published", against="iterat
     palettes = {model: iter(shades(color, models.count(model))) for model, color in colors_of(models).items()
                 if model in models}
     lines = []
-    where = [curve.median for curve in curves(runs, against)]
-    bands = [(curve.values.min(axis=0), curve.values.max(axis=0)) for curve in ours]
-    if error:
-        bands = [(curve.median - off.median, curve.median + off.median)
-                 for curve, off in zip(ours, curves(runs, error), strict=True)]
-    for curve, x, (low, high) in zip(ours, where, bands, strict=True):
+    where, off = ([curve.median for curve in curves(runs, what)] for what in (against, error or measure))
+    for curve, x, half in zip(ours, where, off, strict=True):
         color = next(palettes[curve.model])
+        low, high = curve.values.min(axis=0), curve.values.max(axis=0)
+        if error:
+            low, high = curve.median - half, curve.median + half
         if (high > low).any():
             ax.fill_between(x, low, high, color=color, alpha=0.2, linewidth=0)
         lines += ax.plot(x, curve.median, color=color, linewidth=1.8, marker="o", markersize=3.5, label=curve.label)
-    last = max(x[-1] for x in where)
-    lines += plot_published(ax, published, published_as, last, colors_of(models))
-    ax.set(xlim=(0, last * 1.02), xlabel=AXES[against])
-    return lines
-
-
-def plot_published(ax, published, published_as, last=np.inf, colors=COLORS):
-    """Draw published curves as far as `last`, and return the lines; the parameters are those of `plot`."""
-    lines = []
+    last = max((x[-1] for x in where), default=np.inf)
     for model, (iteration, values) in published.items():
         shown = iteration <= last
-        if (shown & (iteration > 0)).any():     # else of theirs we have the untrained network only
-            lines += ax.plot(iteration[shown], values[shown], color=colors[model], **PUBLISHED_STYLE,
-                             label=f"{title_of(model)}, {published_as}")
+        if not (shown & (iteration > 0)).any():
+            continue        # of theirs we have the untrained network only
+        lines += ax.plot(iteration[shown], values[shown], color=COLORS[model], **PUBLISHED_STYLE,
+                         label=f"{title_of(model)}, {published_as}")
+    ax.set(xlim=(0, ax.dataLim.x1 * 1.02), xlabel=f"training {against}")
     return lines
 
 

@@ -86,16 +86,13 @@ def grouped(runs, title_of_run):
 
 
 def settings(run):
-    """The settings that make a run what it is, by name, without the options that its cell does not have.
-
-    What a reader's name says is not said again.
-    """
+    """The settings that make a run what it is, by name, without options its cell has not, or its reader's name says."""
     model, given = run["model"], run["settings"]
-    reader = READERS[model] if TASKS[given["task"]].config.kind == "questions" else None
-    cell = reader.cell if reader else CELLS.get(model)
-    others = CELL_OPTIONS - set(cell.options if cell else CELL_OPTIONS)
+    own = CELLS[model].options if model in CELLS else CELL_OPTIONS
+    if TASKS[given["task"]].config.kind == "questions":
+        own = READERS[model].cell.options.keys() - READERS[model].options.keys()
     return {name: value for name, value in given.items()
-            if name not in QUIET | others | set(reader.options if reader else ())}
+            if name not in QUIET and (name in own or name not in CELL_OPTIONS)}
 
 
 def settings_text(values):
@@ -124,32 +121,26 @@ class Curve(NamedTuple):
 
 
 def alike(runs):
-    """The runs of one panel as a list of (label, those that differ in the seed alone).
+    """The runs of one panel as a list of (label, runs that differ in the seed alone).
 
-    The label names the settings in which they differ from the others.
+    The label says in which settings they differ from the others.
     """
-    groups = list(grouped(runs, lambda run: (run["model"], *settings(run).items())).values())
-    each = [settings(group[0]) for group in groups]
+    groups = grouped(runs, lambda run: (run["model"], *settings(run).items())).values()
+    each, found = [settings(group[0]) for group in groups], []
     differing = [name for name in dict.fromkeys(name for values in each for name in values)
                  if len({values[name] for values in each if name in values}) > 1]
-    return [(_label(group, {name: values[name] for name in differing if name in values}), group)
-            for group, values in zip(groups, each, strict=True)]
-
-
-def _label(group, differences):
-    count = len(group)
-    words = [title_of(group[0]["model"]), settings_text(differences)]
-    if count > 1:
-        seeds = len({run["settings"]["seed"] for run in group}) == count
-        words.append(f"{count} {'seeds' if seeds else 'runs'}")
-    return ", ".join(filter(None, words))
+    for group, values in zip(groups, each, strict=True):
+        differences = {name: values[name] for name in differing if name in values}
+        words, count = [title_of(group[0]["model"]), settings_text(differences)], len(group)
+        if count > 1:
+            seeds = len({run["settings"]["seed"] for run in group}) == count
+            words.append(f"{count} {'seeds' if seeds else 'runs'}")
+        found.append((", ".join(filter(None, words)), group))
+    return found
 
 
 def curves(runs, measure):
-    """The runs of one panel as curves, labelled as in `alike`.
-
-    Runs that differ in the seed alone are one `Curve`, at the iterations that all of them have.
-    """
+    """The groups of `alike` as `Curve`, each at the iterations that all of its runs have."""
     return [_curve(label, group, measure) for label, group in alike(runs)]
 
 
