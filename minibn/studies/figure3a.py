@@ -46,8 +46,7 @@ def table(runs):
     published = _published(runs)
     iterations = [EPOCH * epoch for epoch in TABLE_EPOCHS] if published else _some(learning_curves.validated(runs))
     text = learning_curves.table(runs, iterations, MEASURE, published)
-    lowest = learning_curves.lowest(runs, MEASURE, published)
-    return "\n\n".join([text, lowest, ours_and_published(runs, published)])
+    return "\n\n".join([text, learning_curves.lowest(runs, MEASURE, published), ours_and_published(runs, published)])
 
 
 def _published(runs):

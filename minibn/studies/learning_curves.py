@@ -44,9 +44,8 @@ def plot(runs, ax, measure, published, published_as="published", against="iterat
     where, off = ([curve.median for curve in curves(runs, what)] for what in (against, error or measure))
     for curve, x, half in zip(ours, where, off, strict=True):
         color = next(palettes[curve.model])
-        low, high = curve.values.min(axis=0), curve.values.max(axis=0)
-        if error:
-            low, high = curve.median - half, curve.median + half
+        low, high = ((curve.median - half, curve.median + half) if error else
+                     (curve.values.min(axis=0), curve.values.max(axis=0)))
         if (high > low).any():
             ax.fill_between(x, low, high, color=color, alpha=0.2, linewidth=0)
         lines += ax.plot(x, curve.median, color=color, linewidth=1.8, marker="o", markersize=3.5, label=curve.label)

@@ -42,13 +42,11 @@ def _counted(config, records):
 
 def figure4(name, data, help):
     """One half of Figure 4: our runs against updates and seconds, over its curves if they are on this `data` of cnn."""
-    questions = f"cnn ({data})"
-    title = f"{questions}, published"
+    questions, title = f"cnn ({data})", f"cnn ({data}), published"
     series = partial(_series, name.replace("figure", "figure_"))
 
     def comparable(runs):
-        models = {run["model"] for run in runs if run["questions"] == questions}
-        return {model: curve for model, curve in series("valid").items() if model in models}
+        return series("valid", [run["model"] for run in runs if run["questions"] == questions])
 
     def table(runs):
         minima = [f"{title_of(model)} {error[0]:.3f}" for model, (_, error) in series("valid minimum").items()]
@@ -68,10 +66,10 @@ def figure4(name, data, help):
                   panels=panels, size=(8.0, 3.8), alone=True)
 
 
-def _series(figure, what):
+def _series(figure, what, models=READERS):
     """The published series that end with these words: model -> (iteration, error)."""
-    models = {f"{reader.title} {what}": name for name, reader in READERS.items()}
-    return {models[name]: (1000 * x, y) for name, (x, y) in published_curves(figure).items() if name in models}
+    names = {f"{title_of(model)} {what}": model for model in models}
+    return {names[name]: (1000 * x, y) for name, (x, y) in published_curves(figure).items() if name in names}
 
 
 def _plot(runs, published, title, against, ax):
@@ -79,5 +77,4 @@ def _plot(runs, published, title, against, ax):
     ax.set(title=title, ylabel="validation error")
     ax.locator_params("x", nbins=5)
     ax.xaxis.set_major_formatter("{x:,.0f}")
-    # Curves of several lengths: thin lines from their ends to labels would cross others.
-    ax.legend(loc="center left", bbox_to_anchor=(1.01, 0.5))
+    ax.legend(loc="center left", bbox_to_anchor=(1.01, 0.5))    # lines from the curves' ends to labels would cross them

@@ -53,8 +53,7 @@ def read_curves(run_folders, kind, *measures, more=lambda config, records: {}):
     Returns
     -------
     list of dict
-        One per run, in the given order: what `described` gives, and "iteration" and the `measures`, ndarrays of one
-        length.
+        One per run, in the given order: what `described` gives, "iteration" and the `measures`, ndarrays alike long.
 
     Raises
     ------
@@ -121,10 +120,7 @@ class Curve(NamedTuple):
 
 
 def alike(runs):
-    """The runs of one panel as a list of (label, runs that differ in the seed alone).
-
-    The label says in which settings they differ from the others.
-    """
+    """The groups of runs that differ in the seed alone: list of (label, runs); labels tell the groups apart."""
     groups = grouped(runs, lambda run: (run["model"], *settings(run).items())).values()
     each, found = [settings(group[0]) for group in groups], []
     differing = [name for name in dict.fromkeys(name for values in each for name in values)

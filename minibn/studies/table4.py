@@ -16,10 +16,7 @@ ERRORS = (0.65, 0.60, 0.57)
 
 
 def compute(runs):
-    """For each group of runs that differ in the seed alone a dict, with "quantities" by name.
-
-    Each has one number per run ("each"), "median", "low", "high"; None, what a run has not (yet), counts as largest.
-    """
+    """A dict for each group of runs that differ in the seed alone; None, what a run has not (yet), counts as largest."""
     return [{
         "label": label, **{name: group[0][name] for name in ("model", "title", "predictions", "settings", "made_with")},
         "runs": [run["run"] for run in group], "seeds": [run["settings"]["seed"] for run in group],
@@ -43,12 +40,11 @@ def table(groups):
         name = f"published, {row['task']}, {row['metric'].removesuffix(' (%)')}"
         papers.setdefault(name, {})[row["model"]] = row["value"] / 100
     names = groups[0]["quantities"] if groups else {}
-    columns = {group["label"]: (title_of(group["model"]), group["quantities"]) for group in groups}
-    for title in dict.fromkeys(title for values in papers.values() for title in values):
-        if title not in [ours for ours, _ in columns.values()]:
-            columns[title] = title, dict.fromkeys(names, _spread([None]))
+    ours = {group["label"]: (title_of(group["model"]), group["quantities"]) for group in groups}
+    others = {title: (title, dict.fromkeys(names, _spread([None]))) for values in papers.values() for title in values
+              if title not in [title for title, _ in ours.values()]}
     cells = [[label, *map(_cell, quantities.values()), *(_number(values.get(title)) for values in papers.values())]
-             for label, (title, quantities) in columns.items()]
+             for label, (title, quantities) in (ours | others).items()]
     text = markdown_table(zip(["", *names, *papers], *cells, strict=True))
     return text if not groups else (
         f"{groups[0]['title']}\n\n{text}\n\nMedian (lowest to highest) over the seeds; - where a run never got there, "
@@ -60,13 +56,11 @@ def _quantities(runs):
     return {
         "test error": [run["test_error"] for run in runs],
         "best validation error": [float(run["error"].min()) for run in runs],
-        f"cross-entropy at {EARLY:,} updates": [
-            float(np.interp(EARLY, run["iteration"], run["loss"])) if run["iteration"][-1] >= EARLY else None
-            for run in runs],
+        f"cross-entropy at {EARLY:,} updates": [float(np.interp(EARLY, run["iteration"], run["loss"]))
+                                                if run["iteration"][-1] >= EARLY else None for run in runs],
         "cross-entropy at the end": [float(run["loss"][-1]) for run in runs],
         "updates": [int(run["iteration"][-1]) for run in runs],
-        **{f"updates to error {error:.2f}": [first_at(error, run["iteration"], run["error"]) for run in runs]
-           for error in ERRORS},
+        **{f"updates to error {e:.2f}": [first_at(e, run["iteration"], run["error"]) for run in runs] for e in ERRORS},
     }
 
 
@@ -85,7 +79,5 @@ def _number(value):
     return "-" if value is None else f"{value:,.0f}" if value > 10 else f"{value:.3f}"     # updates, or an error or so
 
 
-FIGURE = Figure(
-    name="table4", help="test error of readers and how fast they learn, beside the paper's",
-    takes={"runs": "runs on questions"}, compute=compute, table=table, panels=lambda groups: [], alone=True,
-)  # fmt: skip
+FIGURE = Figure(name="table4", help="test error of readers and how fast they learn, beside the paper's", alone=True,
+                takes={"runs": "runs on questions"}, compute=compute, table=table, panels=lambda groups: [])
