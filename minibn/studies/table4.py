@@ -16,7 +16,7 @@ ERRORS = (0.65, 0.60, 0.57)
 
 
 def compute(runs):
-    """A dict for each group of runs that differ in the seed alone; None, what a run has not (yet), counts as largest."""
+    """A dict for each group of runs that differ in the seed alone; None, what a run has not yet, counts as largest."""
     return [{
         "label": label, **{name: group[0][name] for name in ("model", "title", "predictions", "settings", "made_with")},
         "runs": [run["run"] for run in group], "seeds": [run["settings"]["seed"] for run in group],
