@@ -8,6 +8,7 @@ import textwrap
 import numpy as np
 
 from minibn.cells import CELLS
+from minibn.models import READERS
 
 __all__ = [
     "COLORS", "LABEL", "MODEL_NAMES", "PUBLISHED_STYLE", "colors_of", "label_ends", "label_starts", "ordered_colors",
@@ -17,7 +18,8 @@ __all__ = [
 # Apart for colour-blind readers, too (after Paul Tol's schemes).
 COLORS = {"rnn": "#888888", "bnrnn": "#117733", "bnrnn_two_term": "#999933", "lstm": "#cc3311", "bnlstm": "#0077bb"}
 OTHER_COLORS = ("#aa4499", "#ee7733", "#222222", "#33bbee")     # of cells that have none of their own
-MODEL_NAMES = {name: cell.title for name, cell in CELLS.items()}
+COLORS |= dict(zip((name for name in READERS if name not in COLORS), OTHER_COLORS, strict=True))
+MODEL_NAMES = {name: model.title for name, model in {**CELLS, **READERS}.items()}
 PUBLISHED_STYLE = {"linewidth": 1.3, "linestyle": (0, (4, 2))}
 LABEL = {"fontsize": 9.5, "linespacing": 1.05}
 LABEL_WIDTH = 24        # characters in a line of a label

@@ -19,9 +19,10 @@ class Figure:
     takes: dict                 # name of an option in `OPTIONS` -> what it is to this figure
     compute: Callable           # compute(**options it takes) -> numbers that JSON can hold, arrays too
     table: Callable             # table(numbers) -> text, in Markdown
-    panels: Callable            # panels(numbers) -> list of draw(ax), one for each panel of the picture
+    panels: Callable            # panels(numbers) -> list of draw(ax), one for each panel; none: no picture
     size: tuple = (8.0, 4.4)    # inches of a panel
     columns: int = 1            # panels in a row
+    alone: bool = False         # whether there is something to show without runs, if it takes runs
 
 
 def figure_of_runs(*, panels, plot, table, **declared):

@@ -3,10 +3,10 @@
 import numpy as np
 
 from minibn.studies import learning_curves
-from minibn.studies.drawing import label_ends, title_of
+from minibn.studies.drawing import label_ends
 from minibn.studies.figure import figure_of_runs
 from minibn.studies.reference import published_curves
-from minibn.studies.runs import curves, grouped, read_curves
+from minibn.studies.runs import grouped, read_curves
 from minibn.studies.text_runs import KIND, PUBLISHED, corpus_of, is_published_text, ours_and_published
 
 __all__ = ["FIGURE", "compute", "panels", "plot", "table"]
@@ -46,9 +46,7 @@ def table(runs):
     published = _published(runs)
     iterations = [EPOCH * epoch for epoch in TABLE_EPOCHS] if published else _some(learning_curves.validated(runs))
     text = learning_curves.table(runs, iterations, MEASURE, published)
-    lowest = [_lowest(f"{curve.label}, ours", curve.iteration, curve.median) for curve in curves(runs, MEASURE)]
-    lowest += [_lowest(f"{title_of(model)}, published", *curve) for model, curve in published.items()]
-    return "\n\n".join([text, f"Lowest: {'; '.join(lowest)}.", ours_and_published(runs, published)])
+    return "\n\n".join([text, learning_curves.lowest(runs, MEASURE, published), ours_and_published(runs, published)])
 
 
 def _published(runs):
@@ -62,11 +60,6 @@ def _some(iterations):
     """At most `MOST_ROWS` of them, evenly spread, the last one included."""
     chosen = np.linspace(len(iterations), 0, min(len(iterations), MOST_ROWS), endpoint=False)
     return [iterations[int(place) - 1] for place in chosen]
-
-
-def _lowest(name, iterations, bits):
-    best = int(np.argmin(bits))
-    return f"{name}: {bits[best]:.3f} at iteration {int(iterations[best]):,}"
 
 
 FIGURE = figure_of_runs(

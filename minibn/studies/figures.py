@@ -13,12 +13,13 @@ from minibn.studies.output import plain, save_figure, write_numbers
 
 __all__ = ["FIGURES", "reproduce"]
 
-FILES = ("figure1a", "figure1a_lstm", "figure1b", "figure2", "figure3a", "figure3b", "figure5")
+FILES = ("figure1a", "figure1a_lstm", "figure1b", "figure2", "figure3a", "figure3b", "figure4a", "figure4b", "figure5",
+         "table4")
 FIGURES = {figure.name: figure for figure in (import_module(f"minibn.studies.{file}").FIGURE for file in FILES)}
 
 
 def reproduce(name, output="runs/figures", runs=(), seed=1, seeds=1, numbers=None):
-    """Compute one figure of the paper, and write ``name.png``, its table ``name.md`` and its numbers ``name.json``.
+    """Compute a figure or table of the paper, and write ``name.png``, its table ``name.md`` and its ``name.json``.
 
     Parameters
     ----------
@@ -54,18 +55,19 @@ def reproduce(name, output="runs/figures", runs=(), seed=1, seeds=1, numbers=Non
             raise ValueError(f"{option}: {what} does not take it, got {value}; leave it out (it is for {takers})")
     if numbers is not None:
         found = _saved(numbers)
-    elif "runs" in figure.takes and not runs:
+    elif "runs" in figure.takes and not runs and not figure.alone:
         raise ValueError(f"runs: {name} is drawn from training runs, got none; name their folders")
     else:
         found = plain(figure.compute(**{option: options[option] for option in figure.takes}))
     text, panels = figure.table(found), figure.panels(found)
     output = Path(output)
     output.mkdir(parents=True, exist_ok=True)
-    picture, table, numbers_file = (output / f"{name}.{ending}" for ending in ("png", "md", "json"))
-    table.write_text(text + "\n", encoding="utf-8")
-    save_figure(picture, *panels, size=figure.size, columns=figure.columns)
-    write_numbers(numbers_file, found)
-    return f"{text}\n\n{picture}\n{table}\n{numbers_file}"
+    files = [output / f"{name}.{ending}" for ending in ("png", "md", "json")]
+    if panels:
+        save_figure(files[0], *panels, size=figure.size, columns=figure.columns)
+    files[1].write_text(text + "\n", encoding="utf-8")
+    write_numbers(files[2], found)
+    return "\n".join([text, "", *map(str, files if panels else files[1:])])
 
 
 def _saved(path):

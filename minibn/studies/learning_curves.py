@@ -9,14 +9,14 @@ from minibn.studies.drawing import COLORS, MODEL_NAMES, PUBLISHED_STYLE, colors_
 from minibn.studies.runs import curves
 from minibn.tables import markdown_table
 
-__all__ = ["COLORS", "MODEL_NAMES", "plot", "published_models", "table", "validated"]
+__all__ = ["COLORS", "MODEL_NAMES", "lowest", "plot", "published_models", "table", "validated"]
 
 
-def plot(runs, ax, measure, published, published_as="published"):
-    """Draw the runs of one panel (solid) over the published curves (dashed, as far as ours reach).
+def plot(runs, ax, measure, published, published_as="published", against="iteration", error=None):
+    """Draw the runs of one panel (solid) over the published curves (dashed, as far as ours reach, if there are any).
 
-    Of runs that differ in the seed alone the median is drawn, in a band from the lowest to the highest; its label says
-    how many they are.
+    Of runs that differ in the seed alone the median is drawn, in a band from the lowest to the highest, or as wide as
+    the `error`; its label says how many they are.
 
     Parameters
     ----------
@@ -26,6 +26,10 @@ def plot(runs, ax, measure, published, published_as="published"):
     measure : str
     published : dict
         Model -> (iteration, value); empty if there is nothing to compare with. They are called `published_as`.
+    against : {"iteration", "seconds"}
+        What is read from left to right; the seconds include the validations.
+    error : str, optional
+        The key of the values' standard errors.
 
     Returns
     -------
@@ -37,21 +41,22 @@ def plot(runs, ax, measure, published, published_as="published"):
     palettes = {model: iter(shades(color, models.count(model))) for model, color in colors_of(models).items()
                 if model in models}
     lines = []
-    for curve in ours:
+    where, off = ([curve.median for curve in curves(runs, what)] for what in (against, error or measure))
+    for curve, x, half in zip(ours, where, off, strict=True):
         color = next(palettes[curve.model])
-        if len(curve.values) > 1:
-            ax.fill_between(curve.iteration, curve.values.min(axis=0), curve.values.max(axis=0), color=color,
-                            alpha=0.2, linewidth=0)
-        lines += ax.plot(curve.iteration, curve.median, color=color, linewidth=1.8, marker="o", markersize=3.5,
-                         label=curve.label)
-    last = max(int(curve.iteration[-1]) for curve in ours)
+        low, high = ((curve.median - half, curve.median + half) if error else
+                     (curve.values.min(axis=0), curve.values.max(axis=0)))
+        if (high > low).any():
+            ax.fill_between(x, low, high, color=color, alpha=0.2, linewidth=0)
+        lines += ax.plot(x, curve.median, color=color, linewidth=1.8, marker="o", markersize=3.5, label=curve.label)
+    last = max((x[-1] for x in where), default=np.inf)
     for model, (iteration, values) in published.items():
         shown = iteration <= last
         if not (shown & (iteration > 0)).any():
             continue        # of theirs we have the untrained network only
-        lines += ax.plot(iteration[shown], values[shown], color=colors_of(models)[model], **PUBLISHED_STYLE,
+        lines += ax.plot(iteration[shown], values[shown], color=COLORS[model], **PUBLISHED_STYLE,
                          label=f"{title_of(model)}, {published_as}")
-    ax.set(xlim=(0, last * 1.02), xlabel="training iteration")
+    ax.set(xlim=(0, ax.dataLim.x1 * 1.02), xlabel=f"training {against}")
     return lines
 
 
@@ -74,6 +79,15 @@ def table(runs, iterations, measure, published):
             columns.append(["difference", *(None if None in pair else f"{pair[0] - pair[1]:+.3f}"
                                             for pair in zip(ours, theirs, strict=True))])
     return markdown_table(zip(*columns, strict=True), "r")
+
+
+def lowest(runs, measure, published):
+    """The lowest value of each curve, ours and the published ones, and where it is, in words."""
+    found = [(f"{curve.label}, ours", curve.iteration, curve.median) for curve in curves(runs, measure)]
+    found += [(f"{title_of(model)}, published", *curve) for model, curve in published.items()]
+    words = [f"{name}: {values.min():.3f} at iteration {int(iterations[values.argmin()]):,}"
+             for name, iterations, values in found]
+    return f"Lowest: {'; '.join(words)}."
 
 
 def validated(runs):

@@ -6,12 +6,16 @@ from typing import NamedTuple
 import numpy as np
 
 from minibn.cells import CELLS
+from minibn.models import READERS
 from minibn.studies.drawing import title_of
 from minibn.training.metrics import read_metrics
 from minibn.training.packing import reading
 from minibn.training.runs import METRICS, read_config
+from minibn.training.tasks import TASKS
 
-__all__ = ["Curve", "curves", "described", "grouped", "read_config_of", "read_curves", "settings", "settings_text"]
+__all__ = [
+    "Curve", "alike", "curves", "described", "grouped", "read_config_of", "read_curves", "settings", "settings_text",
+]  # fmt: skip
 
 # They say how long, how often and by which code: not what is learned.
 QUIET = {"task", "preset", "seed", "iterations", "engine", "validate_every", "log_every", "checkpoint_every",
@@ -33,21 +37,23 @@ def described(folder, config, made_with):
     return {"run": Path(folder).name, "model": settings.pop("model"), "settings": settings, "made_with": made_with}
 
 
-def read_curves(run_folders, kind, measure):
+def read_curves(run_folders, kind, *measures, more=lambda config, records: {}):
     """The validation curves of finished or unfinished runs.
 
     Parameters
     ----------
     run_folders : iterable of path-like
-    kind : {"images", "text"}
+    kind : {"images", "text", "questions"}
         What the runs must be on.
-    measure : str
+    *measures : str
         What to read from the validation records.
+    more : callable
+        What else to keep of a run, by name: of its configuration and all its records.
 
     Returns
     -------
     list of dict
-        One per run, in the given order: what `described` gives, and "iteration" and `measure`, ndarrays of one length.
+        One per run, in the given order: what `described` gives, "iteration" and the `measures`, ndarrays alike long.
 
     Raises
     ------
@@ -58,13 +64,15 @@ def read_curves(run_folders, kind, measure):
     for folder in run_folders:
         config, made_with = read_config_of(folder, kind)
         path = Path(folder) / METRICS
-        points = [record for record in read_metrics(path) if record["kind"] == "valid"]
+        records = read_metrics(path)
+        points = [record for record in records if record["kind"] == "valid"]
         if not points:
             raise ValueError(f"{folder}: no validation record yet; train longer than validate_every iterations")
         with reading(path, "a validation record is damaged"):
             runs.append({**described(folder, config, made_with),
                          "iteration": np.array([point["iteration"] for point in points]),
-                         measure: np.array([point[measure] for point in points], dtype=float)})
+                         **{name: np.array([point[name] for point in points], dtype=float) for name in measures},
+                         **more(config, records)})
     return runs
 
 
@@ -77,9 +85,12 @@ def grouped(runs, title_of_run):
 
 
 def settings(run):
-    """The settings that make a run what it is, by name, without the options that its cell does not have."""
-    own = CELLS[run["model"]].options if run["model"] in CELLS else CELL_OPTIONS
-    return {name: value for name, value in run["settings"].items()
+    """The settings that make a run what it is, by name, without options its cell has not, or its reader's name says."""
+    model, given = run["model"], run["settings"]
+    own = CELLS[model].options if model in CELLS else CELL_OPTIONS
+    if TASKS[given["task"]].config.kind == "questions":
+        own = READERS[model].cell.options.keys() - READERS[model].options.keys()
+    return {name: value for name, value in given.items()
             if name not in QUIET and (name in own or name not in CELL_OPTIONS)}
 
 
@@ -108,32 +119,33 @@ class Curve(NamedTuple):
         return np.median(self.values, axis=0)
 
 
-def curves(runs, measure):
-    """The runs of one panel as curves, labelled by the settings in which they differ.
-
-    Runs that differ in the seed alone are one `Curve`, at the iterations that all of them have.
-    """
-    alike = {}
-    for run in runs:
-        alike.setdefault((run["model"], *settings(run).items()), []).append(run)
-    each = [settings(group[0]) for group in alike.values()]
+def alike(runs):
+    """The groups of runs that differ in the seed alone: list of (label, runs); labels tell the groups apart."""
+    groups = grouped(runs, lambda run: (run["model"], *settings(run).items())).values()
+    each, found = [settings(group[0]) for group in groups], []
     differing = [name for name in dict.fromkeys(name for values in each for name in values)
                  if len({values[name] for values in each if name in values}) > 1]
-    return [_curve(group, {name: values[name] for name in differing if name in values}, measure)
-            for group, values in zip(alike.values(), each, strict=True)]
+    for group, values in zip(groups, each, strict=True):
+        differences = {name: values[name] for name in differing if name in values}
+        words, count = [title_of(group[0]["model"]), settings_text(differences)], len(group)
+        if count > 1:
+            seeds = len({run["settings"]["seed"] for run in group}) == count
+            words.append(f"{count} {'seeds' if seeds else 'runs'}")
+        found.append((", ".join(filter(None, words)), group))
+    return found
 
 
-def _curve(group, differences, measure):
-    model, count = group[0]["model"], len(group)
-    words = [title_of(model), settings_text(differences)]
-    if count > 1:
-        seeds = len({run["settings"]["seed"] for run in group}) == count
-        words.append(f"{count} {'seeds' if seeds else 'runs'}")
+def curves(runs, measure):
+    """The groups of `alike` as `Curve`, each at the iterations that all of its runs have."""
+    return [_curve(label, group, measure) for label, group in alike(runs)]
+
+
+def _curve(label, group, measure):
     points = [dict(zip(np.asarray(run["iteration"]).tolist(), run[measure], strict=True)) for run in group]
     common = [iteration for iteration in points[0] if all(iteration in each for each in points)]
     if not common:
         names = ", ".join(run["run"] for run in group)
         raise ValueError(f"runs: {names} differ in the seed alone, but were never validated at the same iteration; "
                          "draw them one by one")
-    return Curve(", ".join(filter(None, words)), model, np.array(common),
+    return Curve(label, group[0]["model"], np.array(common),
                  np.array([[each[iteration] for iteration in common] for each in points]))

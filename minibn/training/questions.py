@@ -105,7 +105,7 @@ class QuestionConfig(TrainConfig):
         return {name: (scale * grad).astype(grad.dtype) for name, grad in grads.items()}, norm
 
     def measures(self, score):
-        return {"loss": score.loss, "error": 1 - score.accuracy}
+        return {"loss": score.loss, "error": 1 - score.accuracy, "predictions": score.predictions}
 
     def summary(self, measures):
         return f"loss {measures['loss']:.4f}, {100 * measures['error']:.2f} % of the answers wrong"
