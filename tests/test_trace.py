@@ -438,7 +438,7 @@ def test_the_report_of_a_long_trace_shows_where_the_way_back_begins():
 
 
 def test_the_example_in_the_docstring():
-    module = importlib.import_module("minibn.tracing.trace")
+    module = importlib.import_module("minibn.tracing.entry")
     result = doctest.testmod(module)
     assert result.attempted >= 5 and result.failed == 0
 
