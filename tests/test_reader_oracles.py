@@ -11,7 +11,7 @@ pytestmark = pytest.mark.oracle
 
 TOLERANCE = 1e-8
 """Of the largest gradient of a tensor: float64 rounds at 1e-16, and a batch norm over nearly equal rows, as where all
-start alike, multiplies by up to 1/sqrt(eps) = 316 at each of a few steps; 1e-10 was found. A fault is of the order of 1."""
+start alike, multiplies by up to 1/sqrt(eps) = 316 at each of a few steps; 1e-10 was found. Faults are as large as 1."""
 PLAIN, WITH_ALL = {}, {"skip": True, "bilinear": True, "padding": "cyclic", "dropout": 0.3}
 
 
