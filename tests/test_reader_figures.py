@@ -2,7 +2,6 @@
 
 import json
 import math
-from types import SimpleNamespace
 from unittest import mock
 
 import numpy as np
@@ -14,7 +13,6 @@ from minibn.studies import FIGURES, drawing, figure2, question_runs, reproduce, 
 from minibn.studies.output import save_figure
 from minibn.studies.reference import published_curve
 from minibn.training import make_config
-from minibn.training.loop import _Training
 from minibn.training.metrics import MetricsFile
 from minibn.training.questions import QuestionConfig
 from minibn.training.runs import start_run
@@ -27,7 +25,7 @@ def write_run(folder, points=POINTS, test_error=None, predictions=None, second=1
     """A run folder as training leaves it: cross-entropy is twice the error, a validation every `second` seconds."""
     config = make_config(**{"task": "wiki", "preset": "quick", "data": "published", **options})
     counted = {} if predictions is None else {"predictions": predictions}
-    with mock.patch.object(QuestionConfig, "data_checksums", lambda config: {"the questions": "0" * 64}):
+    with mock.patch.object(QuestionConfig, "data_checksums", lambda config, recorded: {"the questions": "0" * 64}):
         start_run(folder, config)
     with MetricsFile(folder / "metrics.jsonl") as metrics:
         for place, (iteration, error) in enumerate(points, start=1):
@@ -52,13 +50,6 @@ def drawn(name, numbers, tmp_path):
 def test_what_is_recorded_of_a_score_says_how_many():
     config = make_config(task="turns", preset="quick")
     assert config.measures(Score(1.5, 3, 4)) == {"loss": 1.5, "error": 0.25, "predictions": 4}
-
-
-def test_a_run_that_ended_before_that_is_whole(tmp_path):
-    progress = SimpleNamespace(best=lambda: Score(1.5, 3, 4))
-    run = SimpleNamespace(folder=write_run(tmp_path / "a", test_error=0.5), progress=progress,
-                          config=make_config(task="turns", preset="quick"))
-    assert _Training.final_record(run)["test_error"] == 0.5
 
 
 def test_the_numbers_of_the_figure(tmp_path):

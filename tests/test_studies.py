@@ -343,7 +343,7 @@ def write_run(folder, points, measure="accuracy", **options):
     """A run folder as training leaves it, with these validation points."""
     config = make_config(**options)
     # The checksum of a text is known once it has been read, which is not needed here, or not there.
-    text = mock.patch.object(TextConfig, "data_checksums", lambda config: {"the text": "0" * 64})
+    text = mock.patch.object(TextConfig, "data_checksums", lambda config, recorded: {"the text": "0" * 64})
     with text if isinstance(config, TextConfig) else nullcontext():
         start_run(folder, config)
     with MetricsFile(folder / "metrics.jsonl") as metrics:

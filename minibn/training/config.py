@@ -152,8 +152,8 @@ class TrainConfig(make_dataclass("_WithCellOptions", _cell_fields(), bases=(_Nam
         """
 
     @abstractmethod
-    def data_checksums(self):
-        """SHA-256 by name of what the run's data are read from (and checked against)."""
+    def data_checksums(self, recorded):
+        """SHA-256 by name of what the run's data are read from (and checked against), or of what was `recorded`."""
 
     @abstractmethod
     def measures(self, score):

@@ -63,7 +63,7 @@ class ImageConfig(TrainConfig):
         order = recorded["order"] if recorded else pixel_order(self.index_map, data.steps, self.seed)
         return data.reordered(order)
 
-    def data_checksums(self):
+    def data_checksums(self, recorded):
         files = FILES.values() if self.data == "mnist" else [SUBSET_FILE]
         return {file.name: file.sha256 for file in files}
 

@@ -92,9 +92,8 @@ class QuestionConfig(TrainConfig):
                             f"these have {found.recorded['text_sha256']}; use the run's")
         return found.prepared(self.relabel, self.bucket)
 
-    def data_checksums(self):
-        found = self.load_data()
-        return {found.title: found.recorded["text_sha256"]}
+    def data_checksums(self, recorded):
+        return {f"{self.task} ({self.data})": recorded["text_sha256"]}
 
     def clipped(self, grads):
         clipped, norm = super().clipped(grads)

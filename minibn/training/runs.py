@@ -149,7 +149,7 @@ def start_run(folder, config, recorded=None):
     refuse_existing(folder)
     folder.mkdir(parents=True, exist_ok=True)
     data = None if recorded is None else checksum(recorded)
-    made = {**made_with(), "data_sha256": config.data_checksums()}
+    made = {**made_with(), "data_sha256": config.data_checksums(recorded)}
     run = Run(folder, config, made, secrets.token_hex(16), data)
     run.write()
     return run

@@ -53,7 +53,7 @@ class TextConfig(TrainConfig):
                             f"use the run's")
         return corpus
 
-    def data_checksums(self):
+    def data_checksums(self, recorded):
         corpus = self.load_data()
         return {corpus.title: corpus.recorded["text_sha256"]}
 
