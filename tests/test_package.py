@@ -65,7 +65,8 @@ def test_the_code_in_the_readme_runs(capsys):
     names = {}
     for block in re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), re.DOTALL):
         exec(block, names)
-    assert capsys.readouterr().out and names["model"].cell is names["cell"] and names["y"].shape == (99, 64)
+    assert capsys.readouterr().out and names["model"].cell is names["cell"] and names["x"].shape == (99, 64)
+    assert names["alpha"].shape == names["questions"].shape and names["answers"].shape == (32, 8)
     assert abs(names["loss"] / np.log(2) - np.log2(names["corpus"].classes)) < 0.02     # bits, before any training
 
 
