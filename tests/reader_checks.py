@@ -10,8 +10,8 @@ from minibn.equations import answer, attention, embedding, linear_term, reader_h
 from minibn.models import READERS
 from minibn.statistics import PopulationStatistics
 
-T, N, C, A, E, V, D = 4, 5, 3, 2, 3, 9, 4
-LENGTHS, QUESTION_LENGTHS = (6, 4, 4, 2, 1), (4, 3, 2, 1, 2)    # one row lives alone; one more step is dead
+T, N, C, A, E, V, D = 4, 5, 3, 2, 3, 8, 3
+LENGTHS, QUESTION_LENGTHS = (5, 3, 3, 2, 1), (3, 2, 2, 1, 2)    # one row lives alone; one more step is dead
 
 
 def mask_of(lengths, steps=0):

@@ -947,7 +947,7 @@ def test_a_whole_reader():
     reader = reader_checks.make_reader("bn_e1", rng, dropout=0.2)
     report = check_gradients(reader, reader_checks.make_questions(rng))
     assert report.ok and {entry.name for entry in report.entries} == set(reader.params)
-    assert report.title == "BN-e* reader: T=7 N=5, batch statistics"
+    assert report.title == "BN-e* reader: T=6 N=5, batch statistics"
     [mutant] = [each for each in mutants.MUTANTS if each.breaks == "embedding gradient of the passage forgotten"]
     with mutants.in_place(mutant):
         assert [entry.name for entry in check_gradients(reader, reader_checks.make_questions(rng)).entries
