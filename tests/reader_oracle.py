@@ -1,12 +1,18 @@
 """The Attentive Reader once more, written from the paper and its description, row by row, for others to differentiate.
 
-Nothing of minibn is used but its names of parameters. `np` is ``autograd.numpy`` or ``torch``. Which rows count is a
-list of their numbers; a text that is over is not computed any further; the softmax of a passage sees its words alone.
+Nothing of minibn is used but its names of parameters. `np` is ``numpy``, ``autograd.numpy`` or ``torch``. Which rows
+count is a list of their numbers; a text that is over is not computed any further; the softmax of a passage sees its
+words alone.
 """
 
 import numpy
 
 EPS = 1e-5
+
+
+def mean_cross_entropy(np, logits, y):
+    """In nats, of a softmax over all E labels."""
+    return (np.log(np.exp(logits).sum(1)) - logits[list(range(len(y))), y]).sum() / len(y)
 
 
 def reader_logits(np, p, questions, variant, rows, cyclic=False, data=None, given=None):
@@ -15,7 +21,7 @@ def reader_logits(np, p, questions, variant, rows, cyclic=False, data=None, give
     Parameters
     ----------
     np : module
-        ``autograd.numpy``, or ``torch``.
+        ``numpy``, ``autograd.numpy``, or ``torch``.
     p : dict
         Parameters by minibn's names, as arrays of that module.
     questions : tuple of NumPy arrays
@@ -34,7 +40,7 @@ def reader_logits(np, p, questions, variant, rows, cyclic=False, data=None, give
     given, data = given or {}, data or {}
 
     def array(value):
-        return np.array(value) if np.__name__ == "autograd.numpy" else np.from_numpy(numpy.ascontiguousarray(value))
+        return np.from_numpy(numpy.ascontiguousarray(value)) if np.__name__ == "torch" else np.array(value)
 
     def normalize(a, counted, term, t=0):
         """(a - mean) / sqrt(variance + eps) of the rows, with what the counted ones have, or what is given."""
