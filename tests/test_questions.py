@@ -274,6 +274,7 @@ def test_the_papers_settings():
     assert config.rule.__name__ == "Adam" and config.rows == "live" and config.relabel == "example"
     config = make_config(task="cnn", model="bn_e1")
     assert (config.batch, config.learning_rate) == (40, 8e-4)
+    assert config.test_batch == 40      # 1,000 whole articles at 240 units would take tens of gigabytes
 
 
 def test_the_commands(tmp_path, monkeypatch, capsys):

@@ -97,7 +97,8 @@ def add_evaluate(commands):
                         help="normalize with the population's statistics of each step, with the batch's own, or with "
                              "the population's averaged over time")
     parser.add_argument("--batch-size", type=int, default=None, metavar="INT",
-                        help="examples at a time; None is 1000, or with batch statistics the size used in training")
+                        help="examples at a time; None is 1000, or of readers and with batch statistics the size used "
+                             "in training")
     parser.add_argument("--device", choices=("cpu", "cuda"), default=None, help="None is the device of the run")
     parts = parser.add_mutually_exclusive_group()
     parts.add_argument("--length", dest="lengths", type=int, nargs="+", default=None, metavar="INT",

@@ -94,6 +94,7 @@ class TrainConfig(make_dataclass("_WithCellOptions", _cell_fields(), bases=(_Nam
     kind = ""                       # of the data, in a word: images, text
     papers_optimizer = "rmsprop"    # in `OPTIMIZERS`
     remedy = "use another learning rate or seed"        # for a training that diverged
+    test_batch = 1000               # where the statistics are given: it changes no result, only time and memory
 
     # ------------------------------------------------------------------ which model
 

@@ -27,7 +27,7 @@ def evaluate_run(folder, statistics="population", batch_size=None, device=None, 
         the population's averaged over time (the paper's ablation). If the run ended before its population
         statistics were estimated, they are estimated now and at last saved with the model, if that is possible.
     batch_size : int, optional
-        By default that of training for batch statistics, else 1,000.
+        By default that of training for batch statistics and for readers, else 1,000.
     device : {"cpu", "cuda"}, optional
         By default the one it was trained on.
     lengths : sequence of int, optional

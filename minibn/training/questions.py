@@ -49,6 +49,7 @@ class QuestionConfig(TrainConfig):
     kind = "questions"
     papers_optimizer = "adam"
     input_size = add_output = None      # a reader is no cell with an output: `make_model`
+    test_batch = property(lambda self: self.batch)      # it holds whole texts at once, as in training
 
     @classmethod
     def named(cls, model, cell):

@@ -10,9 +10,6 @@ from minibn.statistics import PopulationStatistics
 from minibn.training.population import estimate_population_statistics
 from minibn.training.randomness import generator, normal
 
-POPULATION_TEST_BATCH = 1000
-"""Batch size where the statistics are given; it changes no result, only the time."""
-
 
 class Score(NamedTuple):
     """What a model does on a split."""
@@ -54,7 +51,7 @@ def score(model, config, split, purpose, statistics=None, batch_size=None):
     statistics : PopulationStatistics, optional
         By default those of each batch, as in training.
     batch_size : int, optional
-        By default that of training with batch statistics, 1,000 with given ones.
+        By default that of training with batch statistics, `TrainConfig.test_batch` with given ones.
 
     Returns
     -------
@@ -66,7 +63,7 @@ def score(model, config, split, purpose, statistics=None, batch_size=None):
         If the loss is not finite.
     """
     if batch_size is None:
-        batch_size = config.batch if statistics is None else POPULATION_TEST_BATCH
+        batch_size = config.batch if statistics is None else config.test_batch
     noise = draw_noise(model, config, len(split), purpose)
     total, predictions, start = None, 0, 0
     for batch in split.batches(batch_size, dtype=config.dtype):
