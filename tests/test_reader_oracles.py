@@ -35,13 +35,14 @@ CASES = [(variant, rows, padding, given, more) for variant, reader in READERS.it
          for given in (None, *(("x", "all") if more and reader.cell.normalized else ()))]
 
 
+@pytest.mark.parametrize("dead", [0, 1])      # with 0 the longest text fills the last step, as in training
 @pytest.mark.parametrize("differentiate", [by_autograd, by_pytorch])
 @pytest.mark.parametrize("variant, rows, padding, given, more", CASES,
                          ids=lambda value: value if isinstance(value, str) else "with all" if value else "plain")
-def test_readers(variant, rows, padding, given, more, differentiate):
-    """Unequal lengths, a text that goes on alone, a dead step; words that stand twice, in passage and question."""
+def test_readers(variant, rows, padding, given, more, differentiate, dead):
+    """Unequal lengths, a text that goes on alone, a dead step or none; words twice, in passage and question."""
     rng = np.random.default_rng(41)
-    reader, questions = make_reader(variant, rng, rows=rows, padding=padding, **more), make_questions(rng)
+    reader, questions = make_reader(variant, rng, rows=rows, padding=padding, **more), make_questions(rng, dead=dead)
     terms = {None: (), "x": [term for term in reader.terms if term.endswith(".x")], "all": reader.terms}[given]
     statistics = reader_statistics(reader, rng, terms) if terms else None
     data, upstream, y = reader.draw_data(rng, questions), rng.standard_normal((5, E)), rng.integers(0, E, 5)
