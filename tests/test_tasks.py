@@ -13,7 +13,8 @@ from minibn.data import Dataset
 from minibn.data.batches import Split
 from minibn.models import SequenceClassifier
 from minibn.training import TASKS, evaluate_run, load, make_config, read_config, sample_text, train
-from minibn.training.config import Task, TrainConfig, option
+from minibn.training.config import Task, TrainConfig
+from minibn.training.options import option
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -3,49 +3,23 @@
 The command line builds its options from these fields, a run's ``config.json`` is these fields, and resuming
 compares these fields: there is no second list of settings anywhere. The options of the cells come from their
 declarations. A task is a `Task` in a file of its own, with a subclass for what is particular to it:
-`minibn.training.images`, `minibn.training.texts`. `minibn.training.tasks.make_config` makes the settings.
+`minibn.training.images`, `minibn.training.texts`, `minibn.training.questions`. `make_config` in
+`minibn.training.tasks` makes the settings.
 """
 
-import json
 from abc import ABC, abstractmethod
-from dataclasses import asdict, dataclass, field, fields, make_dataclass, replace
-
-import numpy as np
+from dataclasses import asdict, dataclass, fields, make_dataclass, replace
 
 from minibn.backend import to_device
 from minibn.cells import CELLS, DEFAULT
 from minibn.cells.user import CellNotNamed, UserCell, is_user_cell, open_cell
-from minibn.errors import check_integer, check_number, show
+from minibn.errors import show
 from minibn.layers import RecurrentLayer, Stacked
 from minibn.optimizers import OPTIMIZERS, RMSProp, clip_by_global_norm
+from minibn.training.options import CELL_OPTIONS, cell_fields, checked_value, is_json, option
 from minibn.training.randomness import generator
 
 MANY = {"at_least": 2, "remedy": "one example alone has no variance"}
-GIVEN_BY_PRESET = object()
-"""Stands for the default of a field whose value depends on the task and the preset."""
-
-CELL_OPTIONS = {name: option for cell in reversed(CELLS.values()) for name, option in cell.options.items()}
-"""Name -> Option, of all of minibn's cells."""
-
-
-def option(help, default=GIVEN_BY_PRESET, choices=None, kind=None, shown=None, **bounds):
-    """A field with what the command line needs to know about it; without a default every preset gives one.
-
-    `bounds` of a number are those of `minibn.errors.check_integer` or `check_number`. Where the choices are not all,
-    `shown` says what there is.
-    """
-    kind = kind or (int if default is GIVEN_BY_PRESET else type(default))
-    metadata = {"help": help, "choices": choices, "kind": kind, "shown": shown, "bounds": bounds}
-    return field(metadata=metadata) if default is GIVEN_BY_PRESET else field(default=default, metadata=metadata)
-
-
-def _cell_fields():
-    """A field for each option of a cell. Its values are checked by the declaration of the run's own cell."""
-    for name, declared in CELL_OPTIONS.items():
-        choices = dict.fromkeys(choice for cell in CELLS.values() if name in cell.options
-                                for choice in (*(["auto"] if declared.auto else []), *cell.options[name].choices))
-        default = "auto" if declared.auto else declared.default
-        yield name, type(default), option(declared.help, default, shown=tuple(choices))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,7 +36,7 @@ class _Named:
 
 
 @dataclass(frozen=True, kw_only=True)
-class TrainConfig(make_dataclass("_WithCellOptions", _cell_fields(), bases=(_Named,), frozen=True, kw_only=True), ABC):
+class TrainConfig(make_dataclass("_WithCellOptions", cell_fields(), bases=(_Named,), frozen=True, kw_only=True), ABC):
     """The settings that every run has. Make one with `make_config`, which fills in and checks the values."""
 
     cell_option: dict | None = option("an option that only the cell of a user's file has", None, kind=dict)
@@ -238,8 +212,8 @@ class TrainConfig(make_dataclass("_WithCellOptions", _cell_fields(), bases=(_Nam
         """
         by_name = {f.name: f for f in fields(self)}
         try:
-            dtype = _checked(by_name["dtype"], self.dtype, None)
-            return replace(self, **{name: _checked(f, getattr(self, name), dtype) for name, f in by_name.items()})
+            dtype = checked_value(by_name["dtype"], self.dtype, None)
+            return replace(self, **{name: checked_value(f, getattr(self, name), dtype) for name, f in by_name.items()})
         except TypeError as error:      # the value of an option, whatever is wrong with it
             raise ValueError(str(error)) from None
 
@@ -258,7 +232,7 @@ class TrainConfig(make_dataclass("_WithCellOptions", _cell_fields(), bases=(_Nam
         declared = self.declaration.options
         if twice := CELL_OPTIONS.keys() & (self.cell_option or {}):
             raise ValueError(f"cell_option: {min(twice)} is an option of minibn's cells too; give it as such")
-        if not _is_json(self.cell_option):
+        if not is_json(self.cell_option):
             raise ValueError(f"cell_option: expected finite numbers, texts, true or false by name, got "
                              f"{show(self.cell_option)}; config.json has to hold them")
         for name, value in self.cell_options().items():
@@ -285,28 +259,3 @@ class Task:
     help: str
     config: type        # the `TrainConfig` of its runs
     presets: dict       # "paper", "quick" -> values of the settings that depend on the task or the preset
-
-
-def _is_json(value):
-    """Whether the value comes back as it is."""
-    try:
-        return json.loads(json.dumps(value)) == value
-    except (TypeError, ValueError):
-        return False
-
-
-def _checked(f, value, dtype):
-    """The value of the option `f` as a plain Python value."""
-    if value is None and f.default is None:
-        return None
-    kind, choices, bounds = f.metadata["kind"], f.metadata["choices"], f.metadata["bounds"]
-    if kind is float:
-        return check_number(f.name, value, dtype, **bounds)
-    if kind is int and not choices:
-        return check_integer(f.name, value, **bounds)
-    accepted = {bool: bool | np.bool_, int: int | np.integer}.get(kind, kind)
-    if not isinstance(value, accepted):
-        raise TypeError(f"{f.name}: expected {kind.__name__}, got {show(value)}; see minibn train --help")
-    if choices and value not in choices:
-        raise ValueError(f"{f.name}: expected one of {', '.join(map(str, choices))}, got {value!r}")
-    return value if type(value) is kind else kind(value)

@@ -5,7 +5,8 @@ from dataclasses import dataclass, replace
 from minibn.data import load_mnist, load_mnist_subset, pixel_order
 from minibn.data.mnist import FILES, SUBSET_FILE
 from minibn.models import SequenceClassifier
-from minibn.training.config import Task, TrainConfig, option
+from minibn.training.config import Task, TrainConfig
+from minibn.training.options import option
 
 CLASSES = 10
 

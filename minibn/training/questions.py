@@ -5,8 +5,9 @@ from dataclasses import dataclass, replace
 from minibn.backend import array_module
 from minibn.data import DataError, load_questions, wiki_form
 from minibn.models import READERS, AttentiveReader
-from minibn.models.attentive_reader import PADDING, ROWS
-from minibn.training.config import Task, TrainConfig, option
+from minibn.models.reader_parts import PADDING, ROWS
+from minibn.training.config import Task, TrainConfig
+from minibn.training.options import option
 
 PAPER = {"hidden": 240, "batch": 64, "learning_rate": 8e-5, "clip": 10.0, "iterations": 800_000,
          "validate_every": 1000, "log_every": 100, "checkpoint_every": 500, "population_batch": 64,

@@ -3,7 +3,7 @@
 from dataclasses import fields
 from importlib import import_module
 
-from minibn.training.config import CELL_OPTIONS
+from minibn.training.options import CELL_OPTIONS
 
 FILES = ("images", "texts", "questions")
 TASKS = {task.name: task for file in FILES for task in import_module(f"minibn.training.{file}").TASKS}

@@ -5,7 +5,8 @@ from dataclasses import dataclass, replace
 
 from minibn.data import DataError, Vocabulary, load_ptb, load_stdlib, load_text8, text8_part
 from minibn.models import LanguageModel
-from minibn.training.config import Task, TrainConfig, option
+from minibn.training.config import Task, TrainConfig
+from minibn.training.options import option
 
 PTB = {"data": "words", "length": 100, "hidden": 1000, "batch": 64, "iterations": 50 * 791, "learning_rate": 2e-3,
        "validate_every": 791, "log_every": 50, "checkpoint_every": 100, "population_batch": 100}
