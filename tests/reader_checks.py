@@ -149,13 +149,14 @@ def reader_statistics(reader, rng, terms=None, steps=3):
                                  for term in terms or reader.terms})
 
 
-def check_reader(variant, given=None, method="complex", **options):
+def check_reader(variant, given=None, dead=1, method="complex", **options):
     """Every parameter of a reader, with random upstream gradients of the logits.
 
-    `given`: no statistics are (None), those of the input terms ("x"), or all.
+    `given`: no statistics are (None), those of the input terms ("x"), or all. `dead`: steps behind the longest text;
+    without one the question's last state stands where it is reversed.
     """
     rng = np.random.default_rng(39)
-    reader, questions = make_reader(variant, rng, **options), make_questions(rng)
+    reader, questions = make_reader(variant, rng, **options), make_questions(rng, dead=dead)
     data = reader.draw_data(rng, questions)
     terms = {None: (), "x": [term for term in reader.terms if term.endswith(".x")], "all": reader.terms}[given]
     statistics = reader_statistics(reader, rng, terms) if terms else None
@@ -185,8 +186,8 @@ READER_CHECKS = {
     "linear term, given": partial(check_linear_term, given=True),
     "linear term of one row": partial(check_linear_term, (N, C)),
     "head": check_head, "head, plain": partial(check_head, False), "head, all rows": partial(check_head, rows=None),
-    **{f"reader {variant}, {rows}": partial(check_reader, variant, rows=rows) for variant in READERS
-       for rows in ("live", "all")},
+    **{f"reader {variant}, {rows}": partial(check_reader, variant, rows=rows, dead=dead) for variant in READERS
+       for rows, dead in (("live", 0), ("all", 1))},
     # The padding's words enter only the statistics of single steps, so BN-everywhere is the one that sees them.
     **{f"reader {variant}, with all": partial(check_reader, variant, rows="all", skip=True, bilinear=True,
                                               padding="cyclic", dropout=0.4) for variant in ("bn_everywhere", "bn_e2")},

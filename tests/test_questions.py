@@ -286,10 +286,17 @@ def test_the_commands(tmp_path, monkeypatch, capsys):
     first, second = capsys.readouterr().out.splitlines()
     for line in (first, second):
         assert line.endswith("population statistics, 100.0 % of the answers are in the passage")
-    assert main(["show", "attention", "runs/turns-bn_e1-quick", "--question", "3", "0", "--html", "page.html"]) == 0
+    for how in ("averaged", "batch"):
+        assert main(["evaluate", "runs/turns-bn_e1-quick", "--statistics", how]) == 0
+        assert f"{how} statistics, 100.0 %" in capsys.readouterr().out
+    for option in (["--whole"], ["--length", "10"]):
+        assert main(["evaluate", "runs/turns-bn_e1-quick", *option]) == 2
+        assert "expected a run on text, got one on questions" in capsys.readouterr().err
+    page = "a folder/page.html"
+    assert main(["show", "attention", "runs/turns-bn_e1-quick", "--question", "3", "0", "--html", page]) == 0
     shown = capsys.readouterr().out
     assert shown.startswith("question 3: ") and "question 0: " in shown and "page.html" in shown
-    page = (tmp_path / "page.html").read_text()
+    page = (tmp_path / page).read_text(encoding="utf-8")
     assert page.startswith("<!DOCTYPE html>") and page.count("<h2>") == 2 and "@placeholder" in page
     for wrong, message in ((["--question", "12"], "question: expected one of 0 .. 11, got 12"),
                            (["--question", "-1"], "question: expected")):

@@ -555,12 +555,12 @@ def test_the_check_of_a_reader_notices_mutants(function):
     reader = reader_checks.make_reader("bn_e1", rng, bilinear=True, dropout=0.3)
     questions = reader_checks.make_questions(rng)
     data = reader.draw_data(rng, questions)
-    for mutant in [each for each in MUTANTS if each.function == function][:1]:
-        with in_place(mutant):
-            report = minibn.trace(reader, questions, rng.standard_normal((5, reader_checks.E)), data=data).check(
-                ["alpha", "e", "z", "tanh_z", "d_term", "q_term", "similarity", "g", "g_tilde", "d", "v", "b_a", "b_g"],
-                elementwise=False)
-        assert not report.ok, mutant.name
+    mutant = next(each for each in MUTANTS if each.function == function)
+    with in_place(mutant):
+        report = minibn.trace(reader, questions, rng.standard_normal((5, reader_checks.E)), data=data).check(
+            ["alpha", "e", "z", "tanh_z", "d_term", "q_term", "similarity", "g", "g_tilde", "d", "v", "b_a", "b_g"],
+            elementwise=False)
+    assert not report.ok, mutant.name
 
 
 def test_a_float32_reader_is_checked_on_a_float64_copy():

@@ -18,7 +18,8 @@ from minibn.layers import LSTM
 EPS = bn_lstm.CELL.options["eps"].default
 
 
-def _library(name, title):
+def library(name, title):
+    """The module of this name; an ImportError that names it by its title where it is not installed."""
     try:
         return importlib.import_module(name)
     except ImportError:
@@ -36,7 +37,7 @@ class TorchLSTM(Timed):
     name, cell, devices = "PyTorch nn.LSTM", lstm.CELL, ("cpu", "cuda")
 
     def __init__(self, entrant, setting):
-        torch = self.torch = _library("torch", "PyTorch")
+        torch = self.torch = library("torch", "PyTorch")
         self.device = setting.device
         if self.device == "cuda" and not torch.cuda.is_available():
             raise ValueError("this PyTorch finds no GPU")
@@ -123,7 +124,7 @@ class JaxLSTM:
     name, cell, devices = "JAX LSTM", lstm.CELL, ("cpu",)
 
     def __init__(self, entrant, setting):
-        jax = self.jax = _library("jax", "JAX")
+        jax = self.jax = library("jax", "JAX")
         if setting.dtype == "float64":
             jax.config.update("jax_enable_x64", True)
         layer, x, dh = make_problem(self.cell, setting)

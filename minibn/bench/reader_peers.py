@@ -6,7 +6,7 @@ they go step by step, with ``F.batch_norm`` over all rows, as the authors count 
 
 import os
 
-from minibn.bench.peers import EPS, _library
+from minibn.bench.peers import EPS, library
 from minibn.equations.reversal import reversed_steps
 from minibn.exchange import to_torch
 from minibn.layers import LSTM
@@ -16,7 +16,7 @@ class TorchReader:
     """One of the readers; its `update` is a whole one, by Adam."""
 
     def __init__(self, reader, questions, y, learning_rate):
-        torch = self.torch = _library("torch", "PyTorch")
+        torch = self.torch = library("torch", "PyTorch")
         torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", torch.get_num_threads())))
         self.reader = reader.reader
         self.questions = {name: torch.from_numpy(array) for name, array in questions._asdict().items()}

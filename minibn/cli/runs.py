@@ -6,6 +6,7 @@ import os
 import shlex
 import sys
 from dataclasses import MISSING, fields
+from pathlib import Path
 
 from minibn.cli.parser import add_command, add_progress, path
 from minibn.training.tasks import TASKS
@@ -152,12 +153,12 @@ def add_show(commands):
 
 def _show_attention(run, cell, html, **options):
     from minibn.training.attention import attention_html, attention_text, read_attention
-    from minibn.training.checkpoints import write_atomically
 
     readings = read_attention(run, **options)
     print(attention_text(readings, colours=sys.stdout.isatty()))
     if html is not None:
-        write_atomically(html, attention_html(readings, f"Attention of {run}").encode())
+        Path(html).parent.mkdir(parents=True, exist_ok=True)
+        Path(html).write_text(attention_html(readings, f"Attention of {run}"), encoding="utf-8")
         print(f"\n{html}")
 
 

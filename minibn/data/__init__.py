@@ -12,6 +12,12 @@ A text is read as segments of characters, by language models:
     for x, y in corpus.train.batches(64, rng=np.random.default_rng(7)):
         ...                                   # x, y (T, N): codes of corpus.vocabulary; y[t] follows x[t]
 
+Questions about passages are read by an Attentive Reader:
+
+    turns = minibn.data.load_questions("turns", "embedded")
+    for questions, y in turns.train.batches(32, rng=np.random.default_rng(7)):
+        ...                                   # minibn.Questions: words (T, N) and masks; y (N,): the right names
+
 Bad files raise `DataError`, which is a ValueError; batches of one's own go through `check_batch`.
 """
 

@@ -103,11 +103,11 @@ class QuestionSplit:
 
     def _encoded(self, texts, labels):
         """Words and mask, (T, N) each, of N texts."""
-        N, first = len(texts), len(SPECIAL)
+        N, first, unknown = len(texts), len(SPECIAL), self.words[UNKNOWN]
         mask = np.arange(max(map(len, texts)))[:, None] < [len(text) for text in texts]
         ids = np.zeros(mask.shape, np.int64)
         for n, text in enumerate(texts):
-            ids[: len(text), n] = [self.words.get(token, 1) for token in text]
+            ids[: len(text), n] = [self.words.get(token, unknown) for token in text]
         names = ids - first
         is_name = (names >= 0) & (names < self.entities)
         return np.where(is_name, first + labels[np.arange(N), np.where(is_name, names, 0)], ids), mask

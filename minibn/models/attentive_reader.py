@@ -37,7 +37,8 @@ class AttentiveReader(ReaderParts):
         Which rows enter the statistics of a step: those of unpadded words, or all, as in the authors' code. The
         statistics of a sequence are always those of the live steps; of P_d d_t only bn_everywhere counts all.
     padding : {"zero", "cyclic"}
-        What is read behind the end of a text: nothing, or the text again. It matters only where rows="all".
+        What is read behind the end of a text: nothing, or the text again. It matters only where rows="all",
+        in bnlstm and bn_everywhere, which normalize W_x x step by step.
     skip, bilinear : bool
         Terms of the authors' code: the mean of the passage's states in the answer, similarity in the attention.
     dropout : float

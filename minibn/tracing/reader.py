@@ -15,7 +15,7 @@ OF_TERMS = {"similarity": (), "attention": ("d", "q"), "answer": ("r", "u", "m")
 
 
 class ReaderTrace(Trace):
-    """What `minibn.trace` returns for an `minibn.AttentiveReader`; see `Trace`.
+    """What `minibn.trace` returns for a `minibn.AttentiveReader`; see `Trace`.
 
     Quantities of an encoder have its name in front: ``document.f_tilde``, ``question.forward.h_hat``. Those of the
     attention and the answer have none: ``d``, ``d_hat``, ``z``, ``alpha``, ``r``, ``g``, ``logits``. What has no time
@@ -25,7 +25,7 @@ class ReaderTrace(Trace):
     def __init__(self, reader, questions, dlogits, statistics=None, data=None):
         self.cell, self.dh = reader.map_params(lambda value: value.copy()), dlogits.copy()
         self.statistics, self.data, self.given = statistics, data, {}
-        logits, self.cache = self.cell.forward(questions, statistics, data)
+        _, self.cache = self.cell.forward(questions, statistics, data)
         watcher, seen = Watcher(), {}
         self.grads = self.cell.backward(dlogits, self.cache, watcher.observe, watcher.observe_input, seen.__setitem__)
         encoders, self.quantities = watcher.quantities(self.cache), {}
@@ -33,7 +33,7 @@ class ReaderTrace(Trace):
             self._add(f"{name}.x", EMBEDDED, part.x, seen[f"{name}.x"])
             self.quantities |= {key: row for key, row in encoders.items() if key.startswith(f"{name}.")}
         for name, (row, value) in head_arrays(self.cache.head).items():
-            self._add(name, row, value, _gradient(name, seen, self.cache.head))
+            self._add(name, row, value, _gradient(name, seen))
 
     def _add(self, name, row, value, gradient):
         """A quantity, as (T, N, ...); one without time gets one step."""
@@ -94,7 +94,7 @@ def head_arrays(head):
     return found
 
 
-def _gradient(name, seen, head):
+def _gradient(name, seen):
     """The gradient of a quantity out of what the head's backward was seen to compute."""
     term, _, field = name.partition("_")
     if name in NORMALIZED.get(term, ()):

@@ -11,6 +11,8 @@ from minibn.errors import check_choice, check_integer
 from minibn.training.evaluation import evaluated
 
 SPLITS = ("train", "valid", "test")
+LOOKED_AT = 100         # questions, to find some that were answered and some that were not
+EACH = 2                # of these
 SHOWN = 3               # answers beside each passage
 SHADES = (255, 230, 224, 217, 210, 203, 196)        # of a terminal: white, then ever stronger red
 WRITTEN = 0.05          # without colours, weights from here on are written behind the word
@@ -52,8 +54,8 @@ def read_attention(run, numbers=None, split="valid"):
     run : path-like
         Folder of a run on questions.
     numbers : sequence of int, optional
-        Which questions of the split, from 0; by default the first two that it answers and the first two that it does
-        not, among the first hundred.
+        At least one: which questions of the split, from 0; by default the first two that it answers and the first two
+        that it does not, among the first hundred.
     split : {"valid", "test", "train"}
 
     Returns
@@ -62,23 +64,23 @@ def read_attention(run, numbers=None, split="valid"):
     """
     check_choice("split", split, SPLITS)
     with evaluated(run) as opened:
-        config, data, statistics = opened.best.config, opened.data, opened.given()
+        config = opened.best.config
         if config.kind != "questions":
             raise ValueError(f"run: expected a run on questions, got one on {config.kind}; only a reader has attention")
-        part = getattr(data, split)
-        wanted = range(min(100, len(part))) if numbers is None else [
-            check_integer("question", number, 0, f"the {split} set has {len(part)}") for number in numbers]
-        if max(wanted) >= len(part):
-            raise ValueError(f"question: expected one of 0 .. {len(part) - 1}, got {max(wanted)}; the {split} set has "
-                             f"{len(part)}")
-        questions, _ = to_device(part.batch(list(wanted)), config.device)
-        alpha, probabilities = to_host(opened.best.model.attention(questions, statistics or None))
+        part = getattr(opened.data, split)
+        wanted = list(range(min(LOOKED_AT, len(part))) if numbers is None else numbers)
+        for number in wanted:
+            if not check_integer("question", number, 0, "they count from 0") < len(part):
+                raise ValueError(f"question: expected one of 0 .. {len(part) - 1}, got {number}; the {split} set has "
+                                 f"{len(part)}")
+        questions, _ = to_device(part.batch(wanted), config.device)
+        alpha, probabilities = to_host(opened.best.model.attention(questions, opened.given() or None))
     readings = [Reading(number, question, tuple(word in part.words for word in question.passage),
                         alpha[:len(question.passage), n], probabilities[n])
                 for n, (number, question) in enumerate((k, part.questions[k]) for k in wanted)]
     if numbers is not None:
         return readings
-    return [each for right in (True, False) for each in [r for r in readings if r.right == right][:2]]
+    return [each for right in (True, False) for each in [r for r in readings if r.right == right][:EACH]]
 
 
 def attention_text(readings, colours):
