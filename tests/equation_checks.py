@@ -16,6 +16,7 @@ from functools import partial
 import numpy as np
 
 import minibn
+from minibn import statistics
 from minibn.cells import CELLS as DECLARED
 from minibn.cells.declaration import sizes_of
 from minibn.equations import activations, affine, batch_norm, input_term, losses, recurrence
@@ -23,6 +24,7 @@ from minibn.kernels import Call
 from minibn.statistics import PopulationStatistics, Statistics
 
 TOLERANCE = {"complex": 1e-10, "central": 1e-6}
+VISIBLE_EPS = 0.01        # where the value is checked: of 1e-5 nobody sees whether it is inside the root
 COMPLEX_STEP = 1e-30      # nothing is subtracted, so the step can be too small to leave a truncation error
 CENTRAL_STEP = 1e-5       # near eps^(1/3): truncation, which grows with its square, meets rounding there
 FLOOR = 1e-3              # of the largest gradient in a check: what is below counts as zero up to its rounding
@@ -414,7 +416,7 @@ def batch_norm_lines(term, source):
     return {
         f"{term}_mean": mean,
         f"{term}_variance": variance,
-        f"{term}_inv_std": lambda q: (q[f"{term}_variance"] + EPS) ** -0.5,
+        f"{term}_inv_std": lambda q: (q[f"{term}_variance"] + q.get("eps", EPS)) ** -0.5,
         f"{term}_hat": lambda q: (q[source] - q[f"{term}_mean"]) * q[f"{term}_inv_std"],
     }
 
@@ -684,8 +686,83 @@ def check_model(layer="BNLSTM", masked=False, population=False, noise=False, int
     return check(title, forward, backward, dict(model.params), method, zero)
 
 
+def check_loss_value(masked=False, method="complex"):
+    """The loss itself, prediction by prediction."""
+    rng = np.random.default_rng(20)
+    logits, y = normal(rng, T, N, K, scale=2.0), rng.integers(0, K, (T, N))
+    mask = mask_for(T, N) if masked else None
+    loss, _ = losses.softmax_cross_entropy_forward(logits, y, mask)
+    each = [np.log(np.exp(logits[t, n]).sum()) - logits[t, n, y[t, n]]
+            for t in range(T) for n in range(N) if mask is None or mask[t, n]]
+    return require_gradients("loss", {"loss": np.asarray(loss)}, {"loss": np.mean(each)}, TOLERANCE[method])
+
+
+def check_batch_norm_value(kind, method="complex"):
+    """The output of batch norm itself, unit by unit."""
+    rng = np.random.default_rng(21)
+    mask, given = mask_and_statistics(kind, rng, {"a": H})
+    a, gamma, beta = normal(rng, N, H), positive(rng, H), normal(rng, H)
+    with np.errstate(invalid="ignore"):
+        y, _ = batch_norm.batch_norm_forward(a, gamma, beta, VISIBLE_EPS, mask, given and given["a"])
+    right = np.empty_like(y)
+    for unit in range(H):
+        live = [a[n, unit] for n in range(N) if mask is None or mask[n]]
+        mean = given["a"].mean[0, unit] if given else sum(live) / len(live)
+        variance = given["a"].variance[0, unit] if given else sum((value - mean) ** 2 for value in live) / len(live)
+        right[:, unit] = beta[unit] + gamma[unit] * (a[:, unit] - mean) / np.sqrt(variance + VISIBLE_EPS)
+    return require_gradients("batch_norm", {"y": y}, {"y": right}, TOLERANCE[method])
+
+
+def check_step_value(cell, kind, method="complex"):
+    """Every quantity of a step, against the lines of `LINES`."""
+    declaration, rng = CELLS[cell][0], np.random.default_rng(22)
+    mask, given = mask_and_statistics(kind, rng, terms_of(cell))
+    inputs, parameters = step_inputs(cell, rng, "{}_prev")
+    settings = {"eps": VISIBLE_EPS, "mask": mask} | ({"statistics": given} if given else {})
+    step = declaration.forward(**inputs, **parameters, **settings)
+    live = np.ones(N, dtype=bool) if mask is None else mask
+    right = replay_step(LINES[cell], {**inputs, **parameters, "eps": VISIBLE_EPS, "given": given,
+                                      "weight": (live / live.sum())[None, :]})
+    names = [name for name in LINES[cell] if np.ndim(right[name])]
+    return require_gradients(f"{cell} step ({kind})", {name: getattr(step, name) for name in names},
+                             {name: right[name] for name in names}, TOLERANCE[method])
+
+
+def check_population(what, method="complex"):
+    """Statistics at test time, against sums written out step by step: which rows, continued sums, averages."""
+    rng = np.random.default_rng(19)
+    lengths = (4, 6, 3)
+    batches = [{"h": statistics_for(rng, T, H)} for T in lengths]
+    values, longest = [batch["h"].mean for batch in batches], max(lengths)
+
+    def row(array, t):
+        return array[t] if t < len(array) else array[len(array) - 1]
+
+    if what == "rows":
+        cases = [(first, T) for first in (0, 2, 9) for T in (2, 5)]
+        found = {f"rows {case}": statistics.rows_at_steps(values[0], *case) for case in cases}
+        right = {f"rows {first, T}": np.array([row(values[0], first + k) for k in range(T)]) for first, T in cases}
+    elif what == "sums":
+        pairs = [(0, 1), (1, 0), (2, 2)]
+        found = {f"sum {a, b}": statistics.add_ragged(values[a], values[b]) for a, b in pairs}
+        right = {f"sum {a, b}": np.array([row(values[a], t) + row(values[b], t)
+                                          for t in range(max(lengths[a], lengths[b]))]) for a, b in pairs}
+    else:
+        average = statistics.average_over_batches(batches)["h"]
+        found = average._asdict()
+        right = {name: np.array([sum(row(getattr(batch["h"], name), t) for batch in batches) / len(batches)
+                                 for t in range(longest)]) for name in found}
+    return require_gradients(f"population {what}", found, right, TOLERANCE[method])
+
+
 def _all_checks():
     checks = {
+        "loss value, every step": check_loss_value,
+        "loss value, masked": partial(check_loss_value, masked=True),
+        **{f"batch_norm value, {kind}": partial(check_batch_norm_value, kind) for kind in KINDS},
+        **{f"{cell} step value, {kind}": partial(check_step_value, cell, kind)
+           for cell in LINES if terms_of(cell) for kind in KINDS},
+        **{f"population {what}": partial(check_population, what) for what in ("rows", "sums", "average")},
         "sigmoid": partial(check_activation, "sigmoid"),
         "tanh": partial(check_activation, "tanh"),
         "freeze": check_freeze,

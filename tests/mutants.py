@@ -1,18 +1,17 @@
-"""Mutants: each is one edited line of a backward function, and a check that must notice.
+"""Mutants: each is one edited line of a function, and a check that must notice.
 
 A gradient check is only as good as the faults that it sees. Every row below names a function, one line of it, what the
 line is changed to, and what that breaks; the mutated function is put wherever the original was imported, and the very
 check that the test suite runs on the equations (`equation_checks.CHECKS`) has to fail, with the named gradient wrong.
 A line that is not found exactly once fails too, so the table follows the code.
 
+The mistakes that the labs' grader names (`minibn.labs.mistakes`) are rows too; here are the others.
+
 ``python tests/mutants.py`` prints the table.
 """
 
-import ast
 import contextlib
-import inspect
 import sys
-import textwrap
 from functools import partial
 from importlib import import_module
 from typing import NamedTuple
@@ -25,6 +24,8 @@ from reader_checks import READER_CHECKS
 
 from minibn.kernels import look_up
 from minibn.kernels.input_term import WIDE
+from minibn.labs.mistakes import MISTAKES
+from minibn.labs.source import Edit, Source
 
 ANY = "any"             # in place of a gradient's name: one of them must be wrong
 LEAST_ERROR = 1e-4      # a million times the tolerance: killed because it is wrong, not because it rounds otherwise
@@ -97,144 +98,11 @@ def _edits(line, *edits):
 
 EQUATIONS = "minibn.equations."
 
-BATCH_NORM = _rows(
-    EQUATIONS + "batch_norm", "batch_norm_backward", "batch_norm, minibatch",
-    ("dbeta = dy.sum(axis=all_rows)", "dbeta = dy.mean(axis=all_rows)", "sum of beta is a mean", "beta"),
-    ("dbeta = dy.sum(axis=all_rows)", "dbeta = (gamma * dy).sum(axis=all_rows)", "beta scaled by gamma", "beta"),
-    ("dbeta = dy.sum(axis=all_rows)", "dbeta = dy.sum(axis=-2)", "beta not summed over time", "beta",
-     "batch_norm over time, minibatch"),
-    ("dgamma = (dy * hat).sum(axis=all_rows)", "dgamma = (dy * a).sum(axis=all_rows)",
-     "gamma sees the unnormalized value", "gamma"),
-    ("dgamma = (dy * hat).sum(axis=all_rows)", "dgamma = (dy * hat).mean(axis=all_rows)",
-     "sum of gamma is a mean", "gamma"),
-    ("dgamma = (dy * hat).sum(axis=all_rows)", "dgamma = (dy * hat).sum(axis=-2)", "gamma not summed over time",
-     "gamma", "batch_norm over time, masked"),
-    ("dhat = dy * gamma", "dhat = dy", "gamma dropped", "a"),
-    ("centred = a - mean", "centred = a", "mean not subtracted", "a"),
-    ("dinv_std = (dhat * centred).sum(axis=-2, keepdims=True)", "dinv_std = (dhat * hat).sum(axis=-2, keepdims=True)",
-     "mean of the normalized products", "inv_std", "batch_norm totals, minibatch"),
-    ("dinv_std = (dhat * centred).sum(axis=-2, keepdims=True)", "dinv_std = dhat.sum(axis=-2, keepdims=True)",
-     "normalized value dropped from the product", "a"),
-    ("dinv_std = (dhat * centred).sum(axis=-2, keepdims=True)", "dinv_std = (dhat * centred)[..., :1, :]",
-     "one example instead of the batch", "a"),
-    *_edits(
-        "dvariance = -0.5 * inv_std * (inv_std * (inv_std * dinv_std))",
-        ("-0.5 * inv_std", "0 * inv_std", "variance path dropped", "a"),
-        ("-0.5", "0.5", "sign of the variance path", "a"),
-        ("-0.5 * inv_std", "-inv_std", "one half of the square root dropped", "a"),
-        ("(inv_std * (inv_std * dinv_std))", "(inv_std * dinv_std)", "power of the inverse deviation", "a"),
-    ),
-    ("dmean = -(dhat * inv_std).sum(axis=-2, keepdims=True)", "dmean = 0 * inv_std", "mean path dropped", "a"),
-    ("dmean = -(dhat * inv_std).sum(axis=-2, keepdims=True)", "dmean = (dhat * inv_std).sum(axis=-2, keepdims=True)",
-     "sign of the mean path", "a"),
-    ("dmean = -(dhat * inv_std).sum(axis=-2, keepdims=True)", "dmean = -dhat.sum(axis=-2, keepdims=True)",
-     "deviation dropped from the mean path", "mean", "batch_norm totals, minibatch"),
-    *_edits(
-        "da = dhat * inv_std + xp.swapaxes(weight, -1, -2) * (dmean + 2 * centred * dvariance)",
-        (" xp.swapaxes(weight, -1, -2) *", "", "1/N dropped", "a"),
-        ("xp.swapaxes(weight, -1, -2)", "1 / (a.shape[-2] - 1)", "1/(N-1) for 1/N", "a"),
-        ("xp.swapaxes(weight, -1, -2)", "1 / a.shape[-2]", "1/N where the mask counts", "a", "batch_norm, masked"),
-        ("xp.swapaxes(weight, -1, -2)", "1 / a.shape[-2]", "1/N where statistics are given", "a", "batch_norm, given"),
-        ("2 * centred", "centred", "2 of the square dropped", "a"),
-        ("2 * centred", "2 * hat", "normalized for the centred value", "a"),
-        ("dhat * inv_std + ", "", "direct path dropped", "a"),
-        ("dhat * inv_std", "dhat", "deviation dropped from the direct path", "a"),
-    ),
-    *_edits(
-        "return BatchNormGradients(da, dmean, dvariance, dinv_std, dhat, dgamma, dbeta)",
-        ("dvariance, dinv_std", "dinv_std, dvariance", "variance and deviation exchanged", "variance",
-         "batch_norm totals, minibatch"),
-        ("dhat", "dy", "normalized value without gamma", "hat", "batch_norm totals, minibatch"),
-    ),
-)
-
-ACTIVATIONS = [
-    *_rows(EQUATIONS + "activations", "dsigmoid", "sigmoid",
-           ("return s * (1 - s)", "return s", "1 - s dropped", "z"),
-           ("return s * (1 - s)", "return 1 - s", "s dropped", "z"),
-           ("return s * (1 - s)", "return 1 - s * s", "tanh' for sigma'", "z")),
-    *_rows(EQUATIONS + "activations", "dtanh", "tanh",
-           ("return 1 - y * y", "return 1 - y", "square dropped", "z"),
-           ("return 1 - y * y", "return 1 + y * y", "sign", "z"),
-           ("return 1 - y * y", "return y * (1 - y)", "sigma' for tanh'", "z")),
+TABLE = [Mutant(row.module, row.function, row.line, row.edited, row.title, row.check, row.tensor) for row in MISTAKES]
+GIVEN = [                   # one row of the table, seen by another check
+    Mutant(row.module, row.function, row.line, row.edited, "1/N where statistics are given", "batch_norm, given", "a")
+    for row in MISTAKES if row.id == "batch_norm_backward/1-n-where-the-mask-counts"
 ]
-
-def _returned(what, tensor, **changed):
-    """A row of a cell's record: the gradients of these names are others, and all else goes on as before."""
-    edited = ", ".join(f'"{name}": {value}' for name, value in changed.items())
-    return "return locals()", f"return {{**locals(), {edited}}}", what, tensor
-
-
-def _of_cell(module, cell, *rows):
-    """Rows of a cell's step backward; those that break a quantity, "name[", are seen by the check of the totals."""
-    return [Mutant("minibn.cells." + module, "step_backward", line, edited, breaks,
-                   f"{cell} {'totals' if tensor.endswith('[') else 'step'}, minibatch", tensor)
-            for line, edited, breaks, tensor in rows]
-
-
-def _generated(check, declaration):
-    """Rows made from the source of a cell's step backward: terms, factors and gradients left out or exchanged.
-
-    Whatever a line of a step computes reaches some parameter, state or the input term: one of them must be wrong.
-    """
-    function = declaration.find("step_backward")
-    source = textwrap.dedent(inspect.getsource(function))
-    axes = {name: quantity.axes for name, quantity in declaration.quantities.items()}
-    names = [name for name in inspect.signature(function).parameters if name in axes]
-    gradients = {f"d{name}": f"d{name}" for name in declaration.states}            # name -> what was computed for it
-    for statement in ast.parse(source).body[0].body:
-        if not isinstance(statement, ast.Assign) or statement.lineno != statement.end_lineno:
-            continue
-        line, value = (ast.get_source_segment(source, node) for node in (statement, statement.value))
-        others = {name: alike[alike.index(name) - 1] for name in names
-                  if len(alike := [other for other in names if axes[other] == axes[name]]) > 1}
-        others |= {name: alike[0] for name in gradients
-                   if (alike := [other for other in gradients if gradients[other] != gradients[name]
-                                 and name[1:] in axes and axes.get(other[1:]) == axes[name[1:]]])}
-        for part, new in [*_left_out(source, statement.value), *_exchanged(function, others, statement.value)]:
-            begin, end = (place - statement.value.col_offset for place in (part.col_offset, part.end_col_offset))
-            edited = value[:begin] + new + value[end:]
-            edited = line[:-len(value)] + edited
-            yield Mutant(declaration.module, function.__name__, line, edited, edited, check, ANY)
-        gradients[line.split(" = ")[0]] = gradients.get(value, value)
-
-
-def _left_out(source, value):
-    """Pairs of a part of an expression, and what to put in its place: nothing, or less."""
-    def text(node):
-        return ast.get_source_segment(source, node)
-
-    if isinstance(value, ast.Tuple):
-        yield from ((each, f"0 * {text(each)}") for each in value.elts)
-    elif isinstance(value, ast.Call) and isinstance(value.func, ast.Name):
-        yield from ((each, f"0 * {text(each)}") for each in value.args if text(each).startswith("d"))
-    else:
-        yield value, f"0 * ({text(value)})" if isinstance(value, ast.BinOp) else f"0 * {text(value)}"
-    for node in ast.walk(value):
-        if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Mult | ast.Add):
-            yield from ((node, text(side)) for side in (node.left, node.right))
-        if isinstance(node, ast.Attribute) and node.attr == "sum":
-            yield node, text(node)[:-len("sum")] + "mean"
-
-
-def _exchanged(function, others, value):
-    """Likewise: another quantity or gradient of that shape, another slope, gamma for beta, statistics as constants."""
-    slopes = {"dtanh": "dsigmoid", "dsigmoid": "dtanh"}
-    for node in ast.walk(value):
-        if isinstance(node, ast.Name) and slopes.get(node.id) in function.__globals__:
-            yield node, slopes[node.id]
-        if isinstance(node, ast.Name) and node.id in others:
-            yield node, others[node.id]
-        if isinstance(node, ast.Attribute) and node.attr in ("gamma", "beta"):
-            yield node, f"{node.value.id}.{'beta' if node.attr == 'gamma' else 'gamma'}"
-        if isinstance(node, ast.Attribute) and node.attr == "a":
-            yield node, f"({node.value.id}.hat * {node.value.id[1:]}.inv_std)"
-
-
-STEPS = [row for cell, (declaration, _) in equation_checks.CELLS.items()
-         if not any(cell != other and other.startswith(f"{cell} with") for other in equation_checks.CELLS)
-         for row in _generated(f"{cell} step, minibatch", declaration)]
-
 
 LEFT_OUT = [                # of the sums over time, one parameter of a cell after the other
     row for cell, (declaration, _) in equation_checks.CELLS.items()
@@ -247,56 +115,7 @@ LEFT_OUT = [                # of the sums over time, one parameter of a cell aft
          f"{name} of {cell} left out", name))
 ]
 
-NOT_TRANSPOSED = ("dh_prev = dh_linear @ W_h.T", "dh_prev = dh_linear @ W_h", "W_h not transposed", "h_prev")
-JOIN = "dtilde = join(df_tilde, di_tilde, do_tilde, dg_tilde)"
-GATES = [                   # what both LSTMs write alike
-    (JOIN, JOIN.replace("do_tilde, dg_tilde", "dg_tilde, do_tilde"), "blocks in the order f i g o", "b"),
-    (JOIN, JOIN.replace("df_tilde, di_tilde", "di_tilde, df_tilde"), "blocks in the order i f o g", "b"),
-    ("dW_h = h_prev.T @ dh_linear", "dW_h = h_prev.T @ dh_linear / len(h_prev)", "sum of W_h is a mean", "W_h"),
-    ("dW_h = h_prev.T @ dh_linear", "dW_h = (o * tanh_c).T @ dh_linear", "W_h sees h_t", "W_h"),
-    _returned("i and g exchanged", "i[", di="dg", dg="di"),
-]
-RECORDS = [                 # the steps' own faults that are not made by the rules above
-    *_of_cell("rnn", "rnn", NOT_TRANSPOSED, _returned("h and h~ exchanged", "h_tilde[", dh="dh_tilde", dh_tilde="dh"),
-              ("dW_h = h_prev.T @ dh_linear", "dW_h = dh_linear.T @ h_prev", "W_h transposed", "W_h")),
-    *_of_cell("bn_rnn", "bnrnn", NOT_TRANSPOSED, _returned("gradient of the sum before BN", "sum[", dsum="dh_tilde"),
-              ("dsum = dsum_bn.a", "dsum = dh_tilde", "BN passed by", "x_term"),
-              ("dgamma, db = dsum_bn.gamma, dsum_bn.beta", "dgamma, db = dsum_bn.beta, dsum_bn.gamma",
-               "gamma and b exchanged", "gamma")),
-    *_of_cell("bn_rnn_two_term", "bnrnn_two_term", NOT_TRANSPOSED,
-              _returned("normalized value for the term", "h_term[", dh_term="dh_bn.hat"),
-              ("dh_linear = dh_bn.a", "dh_linear = dh_term", "BN passed by", "h_prev")),
-    *_of_cell("lstm", "lstm with cell_offset", *GATES,
-              ("df = dc * c_prev", "df = dc * (f * c_prev + i * g)", "c_t for c_{t-1}", "b"),
-              _returned("total of c without what it carries", "c[", dc="dc_term"),
-              ("dh_linear = dtilde", "dh_linear = 2 * dtilde", "recurrent term counted twice", "h_prev"),
-              ("dW_h = h_prev.T @ dh_linear", "dW_h = abs(h_prev).T @ dh_linear", "sign of h_{t-1}", "W_h"),
-              ("dh_prev = dh_linear @ W_h.T",
-               "dh_prev = dh_linear[:, :W_h.shape[0]] @ W_h[:, :W_h.shape[0]].T",
-               "one gate of four reaches h_{t-1}", "h_prev"),
-              ("dbeta_c = dc_term.sum(axis=0)", "dbeta_c = (dc + dc_term).sum(axis=0)",
-               "beta_c sees what the cell carries", "beta_c"),
-              ("dc = dc + dc_term", "dc, f, i = dc + dc_term, i, f", "f and i exchanged", "c_prev")),
-    *_of_cell("bn_lstm", "bnlstm", *GATES,
-              ("df = dc_new * c_prev", "df = dc_new * (f * c_prev + i * g)", "c_t for c_{t-1}", "b"),
-              _returned("total of c without what it carries", "c[", dc="dc_bn.a"),
-              _returned("before and after BN exchanged", "h_linear[", dh_term="dh_linear", dh_linear="dh_term"),
-              ("dh_term = dtilde", "dh_term = 2 * dtilde", "recurrent term counted twice", "h_prev"),
-              ("dh_linear = dh_bn.a", "dh_linear = dh_term", "BN passed by", "h_prev"),
-              ("dc = dc + dc_bn.a", "dc = dc + dc_term", "BN of the cell passed by", "c_prev"),
-              ("dgamma_c, dbeta_c = dc_bn.gamma, dc_bn.beta", "dgamma_c, dbeta_c = dc_bn.beta, dc_bn.gamma",
-               "gamma_c and beta_c exchanged", "gamma_c")),
-]
-
 RECURRENCE = [
-    *_rows(
-        EQUATIONS + "recurrence", "freeze_backward", "freeze",
-        ("dnew = xp.where(live[:, None], dstate, 0)", "dnew = dstate", "padded examples reach the new state", "new"),
-        ("dnew = xp.where(live[:, None], dstate, 0)", "dnew = xp.where(live[:, None], 0, dstate)", "mask inverted",
-         "new"),
-        ("dold = xp.where(live[:, None], 0, dstate)", "dold = dstate", "live examples reach the old state", "old"),
-        ("dold = xp.where(live[:, None], 0, dstate)", "dold = 0 * dstate", "padded examples forget", "old"),
-    ),
     *_rows(
         "minibn.layers.base", "RecurrentLayer._recur_backward", "rnn sequence, minibatch",
         *_edits('return unroll_backward(self.find("step_backward"), dh, sequence, parameters, observe)',
@@ -304,44 +123,8 @@ RECURRENCE = [
     ),
     *_rows(
         EQUATIONS + "recurrence", "unroll_backward", "bnlstm sequence, masked",
-        *_edits(
-            "dstate = (dstate[0] + dh[t], *dstate[1:])",
-            ("dstate[0] + dh[t]", "dh[t]", "later steps dropped from h", "x_term"),
-            ("dstate[0] + dh[t]", "dstate[0]", "the step's own loss dropped", "b"),
-            ("dh[t]", "dh[-1]", "the last step's loss at every step", "b"),
-            ("*dstate[1:]", "*(0 * d for d in dstate[1:])", "later steps dropped from c", "x_term"),
-        ),
-        ("for t in reversed(range(len(cache.steps))):", "for t in range(len(cache.steps)):", "forwards through time",
-         "x_term"),
-        ("dnew, dold = zip(*(freeze_backward(d, cache.mask[t]) for d in dstate), strict=True)",
-         "dnew, dold = zip(*(freeze_backward(d, cache.mask[t - 1]) for d in dstate), strict=True)",
-         "mask of another step", "x_term"),
-        *_edits(
-            "upstream = {name: dnew[place] for name, place in arriving}",
-            ("dnew", "dstate", "padded examples not frozen", "x_term"),
-        ),
-        ("step = vars(cache.steps[t])", "step = vars(cache.steps[-1])", "cache of another step", "W_h"),
         *_edits("observe(t, Record.of_gradients(gradients), dstate)",
                 ("dstate", "dnew", "observed state without what is kept", "state_h[", "bnlstm totals, masked")),
-        *_edits('dx_term[t] = gradients["dx_term"]',
-                ('"dx_term"', '"dh_linear"', "input term takes the recurrent one's", "x_term")),
-        ("totals[name] = totals[name] + gradient if name in totals else gradient", "totals[name] = gradient",
-         "one step instead of the sum over time", "W_h"),
-        ("totals[name] = totals[name] + gradient if name in totals else gradient",
-         "totals[name] = totals.get(name, gradient)", "the last step instead of the sum over time", "gamma_c"),
-        *_edits(
-            "dstate = tuple(gradients[name] for name in previous)",
-            ("tuple(gradients[name] for name in previous)", '(gradients["dh_prev"], *dstate[1:])',
-             "forget gate left out along the cell", "c_0"),
-            ("in previous", "in previous[::-1]", "h and c exchanged", "h_0"),
-        ),
-        *_edits(
-            "dstate = tuple(d + kept for d, kept in zip(dstate, dold, strict=True))",
-            ("d + kept", "d", "what a padded example kept is lost", "h_0"),
-            ("d + kept", "kept", "only what padded examples kept", "h_0"),
-            ("tuple(d + kept for d, kept in zip(dstate, dold, strict=True))", "(dstate[0] + dold[0], *dstate[1:])",
-             "what a padded cell kept is lost", "c_0"),
-        ),
     ),
 ]
 
@@ -403,18 +186,6 @@ OUTPUT = [
         ("dW = h.reshape(-1, H).T @ rows", "dW = h[-1].T @ dy[-1]", "W of one step instead of the sum over time", "W"),
         ("dh = dy @ W.T", "dh = 0 * dy @ W.T", "h dropped", "h"),
         ("dh = dy @ W.T", "dh = dy @ abs(W).T", "sign of W", "h"),
-    ),
-    *_rows(
-        EQUATIONS + "losses", "softmax_cross_entropy_backward", "loss, last step",
-        ("one_hot = xp.arange(K) == cache.y[..., None]", "one_hot = xp.arange(K) == 0", "label ignored", "logits"),
-        *_edits(
-            "return (xp.exp(cache.log_softmax) - one_hot) * cache.weight",
-            (" - one_hot", "", "label dropped", "logits"),
-            ("xp.exp(cache.log_softmax)", "cache.log_softmax", "exp dropped", "logits"),
-            (" * cache.weight", "", "mean is a sum", "logits"),
-            ("cache.weight", "cache.weight.mean()", "padded predictions counted in the mean", "logits",
-             "loss, every step, masked"),
-        ),
     ),
 ]
 
@@ -729,14 +500,8 @@ READER = [
 ]
 
 MUTANTS = [
-    *BATCH_NORM, *ACTIVATIONS, *STEPS, *RECORDS, *LEFT_OUT, *RECURRENCE, *INPUT_TERM, *OUTPUT, *LAYERS,
-    *MODELS, *READER, *KERNELS,
+    *TABLE, *GIVEN, *LEFT_OUT, *RECURRENCE, *INPUT_TERM, *OUTPUT, *LAYERS, *MODELS, *READER, *KERNELS,
 ]
-
-
-def _code_of(line):
-    """A line without indentation and comment (no string in the backward functions has a #)."""
-    return line.split("#")[0].strip()
 
 
 def _owner_and_function(mutant):
@@ -755,17 +520,10 @@ def mutate(mutant):
     LookupError
         The line is not in the function exactly once: the table no longer fits the code.
     """
-    _, name, original = _owner_and_function(mutant)
-    lines = textwrap.dedent(inspect.getsource(original)).splitlines()
-    found = [index for index, line in enumerate(lines) if _code_of(line) == mutant.line]
-    if len(found) != 1:
-        raise LookupError(f"{mutant.name}: expected the line {mutant.line!r} once in {mutant.module}, found it "
-                          f"{len(found)} times; follow the code in tests/mutants.py")
-    [index] = found
-    indent = lines[index][:len(lines[index]) - len(lines[index].lstrip())]
-    lines[index] = indent + mutant.edited
-    made = {}
-    exec(compile("\n".join(lines), f"<mutant of {mutant.function}>", "exec"), original.__globals__, made)
+    owner, name, original = _owner_and_function(mutant)
+    source = Source(mutant.module, mutant.function)
+    text, made = source.edited([Edit(mutant.line, 0, len(mutant.line), mutant.edited)]), {}
+    exec(compile(text, f"<mutant of {mutant.function}>", "exec"), original.__globals__, made)
     return made[name]
 
 

@@ -13,6 +13,7 @@ from mutants import LEAST_ERROR, MUTANT_CHECKS, MUTANTS, Mutant, error_of, in_pl
 import minibn.equations
 from minibn.cells import FILES, bn_lstm
 from minibn.equations import batch_norm, input_term
+from minibn.labs.mistakes import MISTAKES
 
 
 @pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.name)
@@ -40,7 +41,8 @@ def test_every_backward_function_has_three_mutants():
     backward |= {f"{cell}.step_backward" for cell in FILES}
     counts = Counter(mutant.where for mutant in MUTANTS if not mutant.module.startswith("minibn.kernels"))
     assert {name: counts[name] for name in backward if counts[name] < 3} == {}
-    assert set(counts) == backward
+    asked = {row.place for row in MISTAKES}
+    assert set(counts) == backward | asked
 
 
 def test_no_mutant_is_there_twice():
@@ -66,10 +68,9 @@ def test_a_mutant_is_wherever_the_function_was_imported_and_goes_away():
     assert bn_lstm.batch_norm_backward is batch_norm.batch_norm_backward is original
 
 
-@pytest.mark.parametrize("line, times", [("dhat = dy * beta", "0"), ("", "[2-9]")])
-def test_a_line_must_be_there_once(line, times):
-    with pytest.raises(LookupError, match=f"once in minibn.equations.batch_norm, found it {times} times"):
-        mutate(EXAMPLE._replace(line=line))
+def test_a_line_must_be_there_once():
+    with pytest.raises(LookupError, match="once in minibn.equations.batch_norm, found it 0 times"):
+        mutate(EXAMPLE._replace(line="dhat = dy * beta"))
 
 
 def test_a_harmless_edit_survives():
