@@ -8,6 +8,7 @@ import json
 import re
 import textwrap
 from importlib import import_module, resources
+from importlib.metadata import metadata
 from pathlib import Path
 
 from minibn.cells import CELLS
@@ -18,6 +19,16 @@ from minibn.labs.variants import VARIANTS
 
 WIDTH = 78
 BEGIN, END = "### BEGIN SOLUTION", "### END SOLUTION"
+SETUP = """\
+# On Colab, and wherever minibn is not there yet, this installs it and writes the lab's files.
+import importlib.util
+from pathlib import Path
+
+if importlib.util.find_spec("minibn") is None:
+    %pip install --quiet --no-deps git+{address}
+if not Path("{lab}.py").exists():
+    !minibn lab make {number} --out .
+"""
 CELL_FILES = {cell.module for cell in CELLS.values()}
 
 
@@ -145,6 +156,12 @@ def _lines(ask, solution):
 # The worksheet
 
 
+def repository():
+    """The address of the project: it stands in pyproject.toml, and nowhere else."""
+    lines = metadata("minibn").get_all("Project-URL") or []
+    return next((line.split(", ")[1] for line in lines if line.startswith("Repository, ")), "")
+
+
 def worksheet(lab):
     """The text of the worksheet: Markdown, with the cells of code between fences."""
     return (resources.files("minibn.labs") / "worksheets" / f"{lab.name}.md").read_text(encoding="utf-8")
@@ -165,8 +182,10 @@ def readme(lab, variant=""):
 
 def notebook(lab, variant="", solution=False):
     """The worksheet as a notebook, byte for byte the same each time; nbgrader reads its solution markers."""
-    cells = []
-    for number, (kind, text) in enumerate(_cells(worksheet(lab), variant and VARIANTS[lab.number][variant].sentence)):
+    cells, sentence = [], variant and VARIANTS[lab.number][variant].sentence
+    first = ("code", SETUP.format(address=repository(), lab=lab.name, number=lab.number))
+    for number, (kind, text) in enumerate([*_cells(worksheet(lab), sentence)[:1], first,
+                                           *_cells(worksheet(lab), sentence)[1:]]):
         graded = {}
         if kind == "code" and BEGIN in text:
             text = text if solution else without_solution(text)
@@ -184,6 +203,10 @@ def notebook(lab, variant="", solution=False):
 
 def _cells(text, sentence):
     """(kind, text) of each cell."""
+    return list(_parts(text, sentence))
+
+
+def _parts(text, sentence):
     for number, part in enumerate(re.split(r"^```python\n(.*?)^```\n?", text, flags=re.S | re.M)):
         part = part.strip("\n")
         if part:

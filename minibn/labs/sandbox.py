@@ -20,10 +20,11 @@ from typing import NamedTuple
 import numpy as np
 
 import minibn
+from minibn.labs.worker import READY, answers_of
 
 LARGEST_ANSWER = 64 * 2 ** 20
 LOG_KEPT = 4000         # characters of what was printed
-START = 30              # seconds that the worker may take to load NumPy on a busy machine
+START = 60              # seconds that the worker may take to load NumPy on a busy machine
 WINDOWS, BROWSER = os.name == "nt", sys.platform == "emscripten"
 CODE = "import sys; sys.path.insert(0, sys.argv.pop(1)); from minibn.labs.worker import main; main()"
 
@@ -78,8 +79,6 @@ def run_file(path, lab, functions, seed, limits=LIMITS, variant=""):
 
 def run_here(path, lab, functions, seed, variant=""):
     """The same in this process, without any limit: for one's own code, where there are no other processes."""
-    from minibn.labs.worker import answers_of
-
     text = path.read_text(encoding="utf-8-sig")
     frames = answers_of(lab, functions, text, str(path), seed, variant)
     return {meta["function"]: _reply(meta, arrays) for meta, arrays in frames}, ""
@@ -102,12 +101,16 @@ def _one_process(path, lab, functions, seed, limits, variant):
         threads = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
         process = subprocess.Popen(
             [sys.executable, "-I", "-c", CODE, root, json.dumps(task)], cwd=folder, env={**kept, **threads},
-            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, **own)
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, **own)
+        printed = []
+        log = threading.Thread(target=_drain, args=(process.stderr, printed), daemon=True)
+        log.start()
         try:
             found, ended = _frames(process, functions, limits)
         finally:
             _kill(process)
-        return found, ended or _ending(process, limits), _log(Path(folder) / "log.txt")
+            log.join(timeout=1)
+        return found, ended or _ending(process, limits), b"".join(printed).decode("utf-8", "replace")
 
 
 def _frames(process, functions, limits):
@@ -128,6 +131,8 @@ def _frames(process, functions, limits):
             return found, ("format", "the answer cannot be read")
         if name in functions:
             found[name] = reply
+        elif name != READY:
+            return found, ("format", "the answer cannot be read")
         patience = limits.seconds
     return found, None
 
@@ -191,9 +196,9 @@ def _kill(process):
     process.stdout.close()
 
 
-def _log(path):
-    try:
-        with open(path, encoding="utf-8", errors="replace") as file:
-            return file.read(LOG_KEPT)
-    except OSError:
-        return ""
+def _drain(stream, kept):
+    """Read to the end, and keep the beginning."""
+    size = 0
+    while chunk := stream.read1(65536):
+        kept.append(chunk[:max(LOG_KEPT - size, 0)])
+        size += len(chunk)

@@ -22,7 +22,7 @@ from minibn.labs.place import in_place
 from minibn.labs.submission import is_blank
 from minibn.labs.variants import variant_of
 
-GIVEN = "__lab_given__"
+GIVEN, READY = "__lab_given__", ""
 FILE_BYTES = 10_000_000     # the largest file that a student may write
 SHOWN = 300                 # characters of an error message
 
@@ -31,11 +31,10 @@ def main():
     """Run what the command line says."""
     task = json.loads(sys.argv[1])
     answer = os.fdopen(os.dup(1), "wb")
-    log = os.open("log.txt", os.O_WRONLY | os.O_CREAT)
-    os.dup2(log, 1)
-    os.dup2(log, 2)
+    os.dup2(2, 1)           # the parent reads it, and keeps the beginning
     sys.stdout = sys.stderr = open(1, "w", encoding="utf-8", errors="replace", closefd=False)
     set_limits(task["seconds"] * len(task["functions"]) + 10, task["memory"])
+    send(answer, {"function": READY}, {})
     with open(task["file"], encoding="utf-8-sig") as file:
         text = file.read()
     for frame in answers_of(LABS[task["lab"]], task["functions"], text, task["file"], task["seed"], task["variant"]):
