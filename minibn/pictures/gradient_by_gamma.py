@@ -16,6 +16,7 @@ HIDDEN = BATCH = 40
 SEED = 1
 STILL = 0.1             # the paper's choice
 BOTTOM = 1e-30          # of the picture; below it nothing arrives in any sense
+LABELLED, NAMED_AT = (0.4, 0.6, 0.7, 0.8, 1.0), 1e-24       # the curves in grey that are named, and how high at least
 
 
 def compute(gammas=GAMMAS, hidden=HIDDEN, batch=BATCH, seed=SEED, side=28):
@@ -60,9 +61,14 @@ def _backdrop(numbers, ax):
     T = numbers["t"][-1] + 1
     ax.plot(numbers["t"], numbers["norm"].T, color="#d8d8d8", linewidth=0.8)
     ax.axhline(1, color="#222222", linewidth=0.8, linestyle=":")
-    ax.annotate("", (0.02 * T, 1e-28), (0.3 * T, 1e-28), arrowprops={"arrowstyle": "->", "color": "#555555"})
-    ax.text(0.31 * T, 1e-28, "the gradient travels this way", color="#555555", fontsize=9.5, va="center")
-    ax.set(yscale="log", ylim=(BOTTOM, 1e3), xlim=(0, T - 1), xlabel="time step t (pixels read)",
+    for gamma, norm in zip(numbers["gamma"], numbers["norm"], strict=True):
+        if gamma in LABELLED:
+            place = np.argmax(norm > NAMED_AT)          # where the curve begins, or comes up into the picture
+            ax.text(numbers["t"][place] + 4, norm[place], f"γ = {gamma:.1f}", color="#666666", fontsize=9, va="center",
+                    bbox={"facecolor": "white", "edgecolor": "none", "pad": 1})
+    ax.annotate("", (0.30 * T, 1e3), (0.45 * T, 1e3), arrowprops={"arrowstyle": "->", "color": "#555555"})
+    ax.text(0.46 * T, 1e3, "the gradient travels this way", color="#555555", fontsize=9.5, va="center")
+    ax.set(yscale="log", ylim=(BOTTOM, 1e5), xlim=(0, T - 1), xlabel="time step t (pixels read)",
            ylabel="gradient norm at step t / at the last step")
 
 
