@@ -9,6 +9,7 @@ from functools import partial
 import numpy as np
 
 from minibn.pictures.picture import Movement, Picture, stills
+from minibn.studies.drawing import COLORS
 from minibn.studies.figure1a import gradient_norms, image_batch, thinned
 
 GAMMAS = tuple(np.round(np.arange(0.05, 1.01, 0.05), 2).tolist())
@@ -74,15 +75,16 @@ def _backdrop(numbers, ax):
 
 def _frame(numbers, ax, k):
     norm, gamma = numbers["norm"][k], numbers["gamma"][k]
-    line, = ax.plot(numbers["t"], norm, color="#0077bb", linewidth=2.2)
-    label = ax.text(0.98, 0.06, f"γ = {gamma:.2f}: at the first pixel {_times(norm[0])}", transform=ax.transAxes,
-                    color="#0077bb", ha="right", fontsize=12, bbox={"facecolor": "white", "edgecolor": "none"})
+    line, = ax.plot(numbers["t"], norm, color=COLORS["bnrnn"], linewidth=2.2)
+    label = ax.text(0.98, 0.06, f"γ = {gamma:.2f}: {_short(norm[0])} at the first pixel", transform=ax.transAxes,
+                    color=COLORS["bnrnn"], ha="right",
+                    fontsize=12, bbox={"facecolor": "white", "edgecolor": "none"})
     return [line, label]
 
 
-def _times(ratio):
+def _short(ratio):
     """A ratio in words that stay readable when it has a hundred zeros."""
-    return f"{ratio:.2g} times" if ratio >= 1e-3 else f"$10^{{{np.log10(ratio):.0f}}}$ times"
+    return f"{ratio:.2g}" if ratio >= 1e-3 else f"$10^{{{np.log10(ratio):.0f}}}$"
 
 
 PICTURE = Picture(

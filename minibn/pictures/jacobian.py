@@ -12,12 +12,13 @@ import numpy as np
 from minibn.cells import bn_rnn
 from minibn.layers import BNRNN
 from minibn.pictures.picture import Movement, Picture, stills
+from minibn.studies.drawing import COLORS
 
 GAMMAS = tuple(np.round(np.arange(0.1, 2.01, 0.1), 2).tolist())
 STILLS = (0.1, 1.0)
-T, N, D, H = 40, 5, 3, 6
+T, N, D, H = 40, 8, 3, 4
 INPUT = 0.02            # the size of the input, small beside the recurrent term
-SEED = 3
+SEED = 0
 
 
 def compute(gammas=GAMMAS, seed=SEED):
@@ -92,17 +93,17 @@ def _spectrum_backdrop(numbers, ax):
     places = np.arange(1, N * H + 1)
     ax.plot(places, numbers["singular"].T, color="#dddddd", linewidth=0.8)
     ax.axhline(1, color="#222222", linewidth=0.8, linestyle=":")
-    ax.text(N * H - H, 0.06, "two directions of each unit: 0", ha="center", color="#555555", fontsize=9.5)
+    ax.text(N * H - 2 * H, 0.04, "two directions of each unit: 0 ", ha="right", color="#555555", fontsize=9.5)
     ax.set(xlabel="singular values, from the largest", ylabel="how much a step back stretches (factor)",
            ylim=(-0.05, 1.1 * numbers["singular"].max()))
 
 
 def _spectrum_frame(numbers, ax, k):
     values = numbers["singular"][k]
-    line, = ax.plot(np.arange(1, len(values) + 1), values, color="#0077bb", linewidth=1.2, marker="o", markersize=4)
+    line, = ax.plot(np.arange(1, len(values) + 1), values, color=COLORS["bnrnn"], linewidth=1.2, marker="o", markersize=4)
     kept = values[:(N - 2) * H]
     words = ax.text(0.98, 0.96, f"γ = {numbers['gamma'][k]:.1f}: from {kept.max():.2f} to {kept.min():.2f}",
-                    transform=ax.transAxes, ha="right", va="top", color="#0077bb")
+                    transform=ax.transAxes, ha="right", va="top", color=COLORS["bnrnn"])
     return [line, words]
 
 

@@ -14,7 +14,7 @@ from minibn.pictures.picture import Movement, Picture, stills
 T, N, D, H = 12, 8, 3, 20
 SEED = 0
 STILL = 4               # steps back from the last one
-WEAKEST = 1e-3          # shares of the largest norm below this have the palest colour
+WEAKEST = 1e-2          # shares of the largest norm below this have the palest colour
 CELLS = {"LSTM": LSTM, "BN-LSTM": BNLSTM}
 
 
