@@ -57,7 +57,7 @@ def plot(numbers, ax, steps=STEPS):
         ax.plot(middles, height, color="#223344", linewidth=1.1, zorder=place + 3)
         ax.text(1.02, base, f"{numbers['distance'][t]:.0%}", transform=ax.get_yaxis_transform(), va="bottom",
                 fontsize=9.5)
-    ax.text(1.02, len(steps) + 0.4, "elsewhere than late", transform=ax.get_yaxis_transform(), va="bottom",
+    ax.text(1.02, len(steps) + 0.4, "lies elsewhere\nthan late steps", transform=ax.get_yaxis_transform(), va="bottom",
             fontsize=9.5)
     ax.set(yticks=range(len(steps)), yticklabels=[f"t = {t}" for t in reversed(steps)], ylim=(-0.2, len(steps) + 1.4),
            xlim=(middles[0], middles[-1]), ylabel="time step",
@@ -69,7 +69,7 @@ def plot(numbers, ax, steps=STEPS):
 PICTURE = Picture(
     name="ridge", title="The first steps are sharp, then the normalized activations settle",
     claim="The recurrent term of a BN-LSTM after normalization is a single spike at the first step, a few values at the "
-          "next ones, and settles into one shape within some twenty steps (Eqs. 5 and 6).",
+          "next ones, and settles into one shape within some forty steps (Eqs. 5 and 6).",
     notebook="07_population_statistics.ipynb", compute=compute,
     panels=lambda numbers: [lambda ax: plot(numbers, ax)], size=(7.0, 5.6),
 )  # fmt: skip

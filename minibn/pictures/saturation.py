@@ -52,16 +52,17 @@ def plot(numbers, ax, gate="f", scale=False):
     half = (gammas[1] - gammas[0]) / 2
     image = ax.imshow(share, origin="lower", aspect="auto", cmap="Greys", vmin=0, vmax=top, interpolation="none",
                       extent=(-0.5, share.shape[1] - 0.5, gammas[0] - half, gammas[-1] + half))
-    ax.set(title=NAMES[gate], xlabel="time step t", ylabel="γ")
+    ax.set(title=NAMES[gate], xlabel="time step t", ylabel="γ", yticks=(0.1, 0.5, 1.0, 1.5, 2.0))
     ax.grid(False)
     if scale:
         ax.figure.colorbar(image, ax=ax).set_label(f"share of units with slope < {BELOW}")
 
 
 PICTURE = Picture(
-    name="saturation", title="",
-    claim="",
+    name="saturation", title="At a small γ nothing saturates; the forget gate is the first that does",
+    claim="The share of units whose nonlinearity has a slope below 0.1 is zero at a small γ, grows with γ in every gate "
+          "and moves with the pixels; the forget gate, whose bias is 1, comes first (Eqs. 6-8).",
     notebook="06_gradient_flow.ipynb", compute=compute,
     panels=lambda numbers: [partial(plot, numbers, gate=gate, scale=gate == "tanh_c") for gate in SLOPES],
-    size=(2.5, 3.2), widths=(1, 1, 1, 1, 1.3),
+    size=(2.5, 3.2), widths=(1, 1, 1, 1, 1.12),
 )  # fmt: skip
