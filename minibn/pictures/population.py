@@ -6,8 +6,6 @@ dashed line for every solid one. Where the two differ, a step is normalized with
 
 from functools import partial
 
-import numpy as np
-
 from minibn.layers import BNLSTM
 from minibn.pictures.picture import Picture
 from minibn.studies.drawing import COLORS, shades
@@ -18,7 +16,6 @@ TERMS = {"h": "$W_h h_{t-1}$, recurrent term", "c": "$c_t$, the cell"}
 UNITS = (0, 1, 2, 3)
 SHOWN = 60              # steps; later nothing happens
 HIDDEN, BATCH, BATCHES, SEED = 32, 100, 4, 1
-SMALLEST = 1e-7         # of a variance that is drawn: that of the first step is zero
 
 
 def compute(population=None, hidden=HIDDEN, seed=SEED):
@@ -49,16 +46,18 @@ def plot(numbers, ax, term="h", units=UNITS):
     """Draw the variances of some units over time (solid) and the averages of the same units (dashed)."""
     variance, average = numbers[term][:SHOWN], numbers[f"{term}_average"]
     for unit, color in zip(units, shades(COLORS["bnlstm"], len(units)), strict=True):
-        ax.plot(np.maximum(variance[:, unit], SMALLEST), color=color, linewidth=1.7)
+        ax.plot(variance[:, unit], color=color, linewidth=1.7)
         ax.axhline(average[unit], color=color, linewidth=1.2, linestyle=(0, (4, 2)))
     for style, label in (("-", "at each step"), ((0, (4, 2)), "average over all steps")):
         ax.plot([], [], color=COLORS["bnlstm"], linestyle=style, label=f"{label}, {len(units)} units")
-    ax.set(yscale="log", title=TERMS[term], xlabel="time step t", ylabel="population variance (squared activation)")
+    ax.set_yscale("log", nonpositive="clip")        # the recurrent term's variance at the first step is zero
+    ax.set(title=TERMS[term], xlabel="time step t", ylabel="variance over the population",
+           ylim=(0.3 * variance[1:, list(units)].min(), 2 * variance[:, list(units)].max()))
     ax.legend(loc="lower right")
 
 
 PICTURE = Picture(
-    name="population", title="The first steps have statistics of their own; one average fits none of them",
+    name="population", title="The first steps have statistics of their own, far from their average over time",
     claim="The population variances of the recurrent term and of the cell move over the first steps before they settle, "
           "so that their average over time is wrong at the beginning of every sequence (Section 4).",
     notebook="10_population_statistics_over_time.ipynb", compute=compute,

@@ -13,8 +13,8 @@ import numpy as np
 from minibn.equations.batch_norm import batch_norm_backward, batch_norm_forward
 from minibn.pictures.picture import Picture
 
-A = (0.3, 1.4, -0.8)
-DY = (1.9, -0.1, 0.45)
+A = (0.6, 1.5, -1.2)
+DY = (-0.1, 1.7, 0.4)
 EPS = 1e-12             # with the usual 1e-5 a rest of that size is left along `hat`
 STYLES = {
     "direct": {"color": "#0077bb", "linestyle": "-", "label": "direct"},
@@ -61,8 +61,8 @@ def plot(numbers, ax, above=False):
         ax.axvline(0, color="#999999", linewidth=0.9)
         for n in range(3):
             example = view @ np.eye(3)[n]
-            ax.plot(*np.outer(example, (0, 0.45)), color="#bbbbbb", linewidth=0.9, zorder=1)
-            ax.text(*0.52 * example, f"$a_{n + 1}$", color="#777777", ha="center", va="center", fontsize=9.5)
+            ax.plot(*np.outer(example, (0, 0.35)), color="#bbbbbb", linewidth=0.9, zorder=1)
+            ax.text(*0.42 * example, f"$a_{n + 1}$", color="#777777", ha="center", va="center", fontsize=9.5)
         words = ("left to the gradient", r"along $\hat a$ (stretches the batch)")
         title = "from above: the plane of sum zero"
     else:
@@ -74,9 +74,10 @@ def plot(numbers, ax, above=False):
         ax.axhline(0, color="#999999", linewidth=0.9)
         words = ("in the plane of sum zero", "along (1, 1, 1) (moves the batch)")
         title = "from the side"
-    ax.set(xlabel=words[0], ylabel=words[1], title=title, aspect="equal")
-    ax.margins(0.12)
-    ax.legend(loc="best")
+    reach = 1.1 * np.linalg.norm(direct)
+    limits = (-0.4 * reach, reach)
+    ax.set(xlabel=words[0], ylabel=words[1], title=title, aspect="equal", xlim=limits, ylim=limits)
+    ax.legend(loc="upper left")
 
 
 def _path(ax, start, end, style, width=2.2, alpha=1.0):
