@@ -46,15 +46,15 @@ def compute(seed=SEED, at=AT):
     Returns
     -------
     dict
-        "step": the `minibn.tracing.Step`, whose quantities have value and gradient; "made_of": name of a quantity
-        of the cell -> names of those that it is computed from.
+        "title": of the cell; "step": the `minibn.tracing.Step`, whose quantities have value and gradient, (N, G) or
+        (1, G); "made_of": name of a quantity of the cell -> names of those that it is computed from.
     """
     rng = np.random.default_rng(seed)
     cell = BNLSTM(D, H, gamma=0.8, rng=rng)
     for value in cell.params.values():
         value += 0.4 * rng.normal(size=value.shape)
     x, dh = rng.normal(size=(T, N, D)), rng.normal(size=(T, N, H))
-    return {"step": trace(cell, x, dh).at(at), "made_of": made_of(cell.declaration)}
+    return {"title": cell.declaration.title, "step": trace(cell, x, dh).at(at), "made_of": made_of(cell.declaration)}
 
 
 def svg(numbers):
@@ -67,12 +67,12 @@ def svg(numbers):
     bottom = max(place.y + place.height for place in places.values()) + 12
     root = ET.Element("svg", {"xmlns": "http://www.w3.org/2000/svg", "viewBox": f"0 0 {right + ASIDE:g} {bottom:g}",
                               "width": "100%", "style": f"max-width:{right + ASIDE:g}px;background:white"})
-    ET.SubElement(root, "title").text = f"{step.title}, step t = {step.t}: every quantity, its value and its gradient"
+    ET.SubElement(root, "title").text = f"{numbers['title']}, step t = {step.t}: every quantity, its value and its gradient"
     ET.SubElement(root, "style").text = STYLE
     marker = ET.SubElement(root, "marker", id="head", viewBox="0 0 6 6", refX="5", refY="3", orient="auto",
                            markerUnits="userSpaceOnUse", markerWidth="8", markerHeight="8")
     ET.SubElement(marker, "path", d="M0 0L6 3L0 6z", fill="#777")
-    _explain(root, step, right)
+    _explain(root, numbers, right)
     for lane, (name, sources) in enumerate(edges.items()):
         node = ET.SubElement(root, "g", {"class": "node", "tabindex": "0"})
         for source in sources:
@@ -82,8 +82,9 @@ def svg(numbers):
     return ET.tostring(root, encoding="unicode")
 
 
-def _explain(root, step, x):
-    lines = (f"{step.title}, one step (t = {step.t} of 0 … {step.T - 1}), {step.N} examples.", "",
+def _explain(root, numbers, x):
+    step = numbers["step"]
+    lines = (f"{numbers['title']}, one step (t = {step.t} of 0 … {step.T - 1}), {step.N} examples.", "",
              "In each box: left the value, right the gradient", "of the loss; a row for each example. Orange is",
              "positive; blue, with a bar, is negative; a full", "colour is the number below.", "",
              "Values flow down along the arrows, gradients", "flow up. Where several arrows leave a box, the",

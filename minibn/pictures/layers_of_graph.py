@@ -29,22 +29,26 @@ def rows_of(made_of, statistics):
     return row
 
 
-def ordered(made_of, row):
-    """The names of each row from left to right: above what they lead to in the next row; other names at the right."""
+def ordered(made_of, row, statistics):
+    """The names of each row from left to right: above what they lead to in the next row; other names at the right.
+
+    Statistics stay in their own order: mean, variance, and what follows from the variance.
+    """
     lines = [[name for name in made_of if row[name] == k] for k in range(max(row.values()) + 1)]
     for k in range(len(lines) - 2, -1, -1):
         def place(name, below=lines[k + 1]):
             hits = [below.index(other) for other in below if name in made_of[other]]
             return sum(hits) / len(hits) if hits else len(below) + 1
 
-        lines[k].sort(key=place)
+        if not statistics & set(lines[k]):
+            lines[k].sort(key=place)
     return lines
 
 
-def place_boxes(made_of, statistics, widths, height, gap=(14, 30), margin=12):
-    """Name -> Place, rows centred above each other; and the width of all, with the lanes."""
+def place_boxes(made_of, statistics, widths, height, gap=(14, 26), margin=12):
+    """Name -> Place, rows centred above each other, for boxes of these widths (by name) and of one height."""
     row = rows_of(made_of, statistics)
-    lines = ordered(made_of, row)
+    lines = ordered(made_of, row, statistics)
     totals = [sum(widths[name] for name in line) + gap[0] * (len(line) - 1) for line in lines]
     middle, places = margin + max(totals) / 2, {}
     for k, (line, total) in enumerate(zip(lines, totals, strict=True)):
@@ -66,7 +70,8 @@ def route(places, source, target, lane):
     stops = [start, end]
     if passed:
         x = max(place.x + place.width for place in passed) + lane
-        stops[1:1] = [(x, min(place.y for place in passed) + 6), (x, max(place.y + place.height for place in passed) - 6)]
+        top, bottom = min(place.y for place in passed), max(place.y + place.height for place in passed)
+        stops[1:1] = [(x, top + 6), (x, bottom - 6)]
     path = f"M{start[0]:g} {start[1]:g}"
     for (x1, y1), (x2, y2) in zip(stops, stops[1:], strict=False):
         bend = (y2 - y1) / 2

@@ -9,7 +9,9 @@ from typing import NamedTuple
 from minibn.pictures.movement import write_gif, write_slider
 from minibn.studies.output import save_figure
 
-__all__ = ["Movement", "Picture", "write"]
+__all__ = ["Movement", "Picture", "stills", "write"]
+
+DPI = 110               # of a still
 
 
 class Movement(NamedTuple):
@@ -45,6 +47,13 @@ class Picture:
     columns: int | None = None          # panels in a row; None: all of them
     widths: tuple | None = None         # of the columns, relative to each other
 
+    @property
+    def files(self):
+        """The names of its files."""
+        if self.svg:
+            return [f"{self.name}.svg"]
+        return [f"{self.name}.png", *(f"{self.name}{end}" for end in (".gif", "_slider.svg") if self.movement)]
+
 
 def write(picture, folder, numbers=None):
     """Compute a picture and write its files: a still; a GIF and an SVG with a slider where it moves.
@@ -64,19 +73,17 @@ def write(picture, folder, numbers=None):
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     numbers = picture.compute() if numbers is None else numbers
+    paths = [folder / name for name in picture.files]
     if picture.svg:
-        still = folder / f"{picture.name}.svg"
-        still.write_text(picture.svg(numbers), encoding="utf-8")
-        return [still]
+        paths[0].write_text(picture.svg(numbers), encoding="utf-8")
+        return paths
     layout = {"size": picture.size, "columns": picture.columns, "widths": picture.widths, "title": picture.title}
-    files = [folder / f"{picture.name}.png"]
-    save_figure(files[0], *picture.panels(numbers), dpi=110, **layout)
+    save_figure(paths[0], *picture.panels(numbers), dpi=DPI, **layout)
     if picture.movement:
         movement = picture.movement(numbers)
-        files += [folder / f"{picture.name}.gif", folder / f"{picture.name}_slider.svg"]
-        write_gif(files[1], movement, **layout)
-        write_slider(files[2], movement, **layout)
-    return files
+        write_gif(paths[1], movement, **layout)
+        write_slider(paths[2], movement, **layout)
+    return paths
 
 
 def stills(movement):

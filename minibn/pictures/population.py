@@ -6,6 +6,8 @@ dashed line for every solid one. Where the two differ, a step is normalized with
 
 from functools import partial
 
+import numpy as np
+
 from minibn.layers import BNLSTM
 from minibn.pictures.picture import Picture
 from minibn.studies.drawing import COLORS, shades
@@ -15,6 +17,7 @@ from minibn.training.population import estimate_population_statistics
 TERMS = {"h": "$W_h h_{t-1}$, recurrent term", "c": "$c_t$, the cell"}
 UNITS = (0, 1, 2, 3)
 SHOWN = 60              # steps; later nothing happens
+ZERO = 1e-9             # shares of the average below this are rounding
 HIDDEN, BATCH, BATCHES, SEED = 32, 100, 4, 1
 
 
@@ -44,15 +47,18 @@ def compute(population=None, hidden=HIDDEN, seed=SEED):
 
 def plot(numbers, ax, term="h", units=UNITS):
     """Draw the variances of some units over time (solid) and the averages of the same units (dashed)."""
-    variance, average = numbers[term][:SHOWN], numbers[f"{term}_average"]
-    for unit, color in zip(units, shades(COLORS["bnlstm"], len(units)), strict=True):
+    variance, average = np.asarray(numbers[term])[:SHOWN, list(units)], np.asarray(numbers[f"{term}_average"])[list(units)]
+    zero = variance < ZERO * average
+    variance = np.where(zero, np.nan, variance)             # a logarithmic axis has no place for it
+    for unit, color in zip(range(len(units)), shades(COLORS["bnlstm"], len(units)), strict=True):
         ax.plot(variance[:, unit], color=color, linewidth=1.7)
         ax.axhline(average[unit], color=color, linewidth=1.2, linestyle=(0, (4, 2)))
     for style, label in (("-", "at each step"), ((0, (4, 2)), "average over all steps")):
         ax.plot([], [], color=COLORS["bnlstm"], linestyle=style, label=f"{label}, {len(units)} units")
-    ax.set_yscale("log", nonpositive="clip")        # the recurrent term's variance at the first step is zero
-    ax.set(title=TERMS[term], xlabel="time step t", ylabel="variance over the population",
-           ylim=(0.3 * variance[1:, list(units)].min(), 2 * variance[:, list(units)].max()))
+    if zero[0].all():
+        ax.text(0.02, 0.02, "at t = 0 all variances are zero", transform=ax.transAxes, fontsize=9.5, color="#555555")
+    ax.set(yscale="log", title=TERMS[term], xlabel="time step t", ylabel="variance over the population",
+           ylim=(0.25 * np.nanmin(variance), 2 * max(np.nanmax(variance), average.max())))
     ax.legend(loc="lower right")
 
 

@@ -74,8 +74,10 @@ def plot(numbers, ax, above=False):
         ax.axhline(0, color="#999999", linewidth=0.9)
         words = ("in the plane of sum zero", "along (1, 1, 1) (moves the batch)")
         title = "from the side"
-    reach = 1.1 * np.linalg.norm(direct)
-    limits = (-0.4 * reach, reach)
+    corner, side = (view @ landed)[0], 0.06
+    ax.plot((corner - side, corner - side, corner), (0, side, side), color="#555555", linewidth=0.9)   # a right angle
+    reach = np.linalg.norm(direct)
+    limits = (-0.3 * reach, reach)
     ax.set(xlabel=words[0], ylabel=words[1], title=title, aspect="equal", xlim=limits, ylim=limits)
     ax.legend(loc="upper left")
 
