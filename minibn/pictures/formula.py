@@ -1,4 +1,4 @@
-"""The formulas of the quantities as SVG text, without a type-setting program: Greek letters, hats, sub- and superscripts."""
+"""The formulas of the quantities as SVG text: Greek letters, hats, sub- and superscripts, without a TeX program."""
 
 import re
 import xml.etree.ElementTree as ET

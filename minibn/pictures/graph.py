@@ -20,9 +20,10 @@ T, N, D, H = 3, 3, 2, 2
 AT = 1                  # the step that is drawn
 SEED = 0
 CELL = 11               # pixels of a number in a heat map
-NUMBER = 38             # pixels of a written number
+NUMBER = 44             # pixels of a written number
 HEIGHT = 20 + N * CELL + 16
 ASIDE = 8 * NUMBER + 24     # the column in which the numbers appear
+EXPLAINED = 212             # so far down it explains the picture
 STYLE = """
 text{font-family:sans-serif;fill:#111}
 .edge{fill:none;stroke:#999;stroke-width:1.2;marker-end:url(#head)}
@@ -67,7 +68,7 @@ def svg(numbers):
     bottom = max(place.y + place.height for place in places.values()) + 12
     root = ET.Element("svg", {"xmlns": "http://www.w3.org/2000/svg", "viewBox": f"0 0 {right + ASIDE:g} {bottom:g}",
                               "width": "100%", "style": f"max-width:{right + ASIDE:g}px;background:white"})
-    ET.SubElement(root, "title").text = f"{numbers['title']}, step t = {step.t}: every quantity, its value and its gradient"
+    ET.SubElement(root, "title").text = f"{numbers['title']}, step {step.t}: every quantity, its value and its gradient"
     ET.SubElement(root, "style").text = STYLE
     marker = ET.SubElement(root, "marker", id="head", viewBox="0 0 6 6", refX="5", refY="3", orient="auto",
                            markerUnits="userSpaceOnUse", markerWidth="8", markerHeight="8")
@@ -78,7 +79,7 @@ def svg(numbers):
         for source in sources:
             ET.SubElement(node, "path", {"class": "edge", "d": route(places, source, name, 10 + 10 * (lane % 3))})
         _box(node, step[name], places[name])
-        _aside(node, step[name], right, min(places[name].y, bottom - 200))
+        _aside(node, step[name], right, min(max(places[name].y, EXPLAINED), bottom - 200))
     return ET.tostring(root, encoding="unicode")
 
 
@@ -123,7 +124,6 @@ def _number(node, x, y, share):
 def _aside(node, quantity, x, y):
     """What appears at the right: formula, equation, shape, and all numbers."""
     info = ET.SubElement(node, "g", {"class": "info"})
-    columns = max(quantity.shape[1], 4)
     ET.SubElement(info, "rect", {"x": f"{x - 8:g}", "y": f"{y:g}", "width": f"{ASIDE:g}", "height": "196",
                                  "fill": "#fffdf4", "stroke": "#555", "rx": "4"})
     add_formula(info, quantity.latex, x=f"{x:g}", y=f"{y + 22:g}")
@@ -136,8 +136,7 @@ def _aside(node, quantity, x, y):
         for n, row in enumerate(values):
             for j, value in enumerate(row):
                 ET.SubElement(info, "text", {
-                    "class": "number", "x": f"{x + (j + 1) * 8 * NUMBER / max(columns, 8):g}",
-                    "y": f"{top + 15 + 14 * n:g}"}).text = short(value)
+                    "class": "number", "x": f"{x + (j + 1) * NUMBER:g}", "y": f"{top + 15 + 14 * n:g}"}).text = short(value)
 
 
 PICTURE = Picture(

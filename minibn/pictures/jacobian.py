@@ -100,7 +100,8 @@ def _spectrum_backdrop(numbers, ax):
 
 def _spectrum_frame(numbers, ax, k):
     values = numbers["singular"][k]
-    line, = ax.plot(np.arange(1, len(values) + 1), values, color=COLORS["bnrnn"], linewidth=1.2, marker="o", markersize=4)
+    line, = ax.plot(np.arange(1, len(values) + 1), values, color=COLORS["bnrnn"], linewidth=1.2,
+                    marker="o", markersize=4)
     kept = values[:(N - 2) * H]
     words = ax.text(0.98, 0.96, f"γ = {numbers['gamma'][k]:.1f}: from {kept.max():.2f} to {kept.min():.2f}",
                     transform=ax.transAxes, ha="right", va="top", color=COLORS["bnrnn"])

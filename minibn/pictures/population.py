@@ -47,7 +47,7 @@ def compute(population=None, hidden=HIDDEN, seed=SEED):
 
 def plot(numbers, ax, term="h", units=UNITS):
     """Draw the variances of some units over time (solid) and the averages of the same units (dashed)."""
-    variance, average = np.asarray(numbers[term])[:SHOWN, list(units)], np.asarray(numbers[f"{term}_average"])[list(units)]
+    variance, average = numbers[term][:SHOWN, list(units)], numbers[f"{term}_average"][list(units)]
     zero = variance < ZERO * average
     variance = np.where(zero, np.nan, variance)             # a logarithmic axis has no place for it
     for unit, color in zip(range(len(units)), shades(COLORS["bnlstm"], len(units)), strict=True):
@@ -59,13 +59,13 @@ def plot(numbers, ax, term="h", units=UNITS):
         ax.text(0.02, 0.02, "at t = 0 all variances are zero", transform=ax.transAxes, fontsize=9.5, color="#555555")
     ax.set(yscale="log", title=TERMS[term], xlabel="time step t", ylabel="variance over the population",
            ylim=(0.25 * np.nanmin(variance), 2 * max(np.nanmax(variance), average.max())))
-    ax.legend(loc="lower right")
+    ax.legend(loc="lower right", bbox_to_anchor=(1, 0.05))
 
 
 PICTURE = Picture(
     name="population", title="The first steps have statistics of their own, far from their average over time",
-    claim="The population variances of the recurrent term and of the cell move over the first steps before they settle, "
-          "so that their average over time is wrong at the beginning of every sequence (Section 4).",
+    claim="The population variances of the recurrent term and of the cell move over the first steps before they "
+          "settle, so that their average over time is wrong at the beginning of every sequence (Section 4).",
     notebook="10_population_statistics_over_time.ipynb", compute=compute,
     panels=lambda numbers: [partial(plot, numbers, term=term) for term in TERMS], size=(5.2, 3.8),
 )  # fmt: skip

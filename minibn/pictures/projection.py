@@ -74,7 +74,7 @@ def plot(numbers, ax, above=False):
         ax.axhline(0, color="#999999", linewidth=0.9)
         words = ("in the plane of sum zero", "along (1, 1, 1) (moves the batch)")
         title = "from the side"
-    corner, side = (view @ landed)[0], 0.06
+    corner, side = (view @ landed)[0], 0.1
     ax.plot((corner - side, corner - side, corner), (0, side, side), color="#555555", linewidth=0.9)   # a right angle
     reach = np.linalg.norm(direct)
     limits = (-0.3 * reach, reach)
@@ -91,8 +91,8 @@ def _path(ax, start, end, style, width=2.2, alpha=1.0):
 
 PICTURE = Picture(
     name="projection", title="Three paths add up to a projection: no sum over the batch, nothing along â",
-    claim="The gradient of batch norm's input is what is left of the upstream gradient without its part along (1, 1, 1), "
-          "which the mean takes away, and its part along the normalized input, which the variance takes (Eq. 5).",
+    claim="The gradient of batch norm's input is what is left of the upstream gradient without its part along "
+          "(1, 1, 1), which the mean takes away, and its part along the normalized input, which the variance takes (Eq. 5).",
     notebook="02_batch_normalization.ipynb", compute=compute,
     panels=lambda numbers: [partial(plot, numbers, above=above) for above in (False, True)], size=(5.0, 4.4),
 )  # fmt: skip

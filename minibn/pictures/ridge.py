@@ -68,8 +68,8 @@ def plot(numbers, ax, steps=STEPS):
 
 PICTURE = Picture(
     name="ridge", title="The first steps are sharp, then the normalized activations settle",
-    claim="The recurrent term of a BN-LSTM after normalization is a single spike at the first step, a few values at the "
-          "next ones, and settles into one shape within some forty steps (Eqs. 5 and 6).",
+    claim="The recurrent term of a BN-LSTM after normalization is a single spike at the first step, a few values at "
+          "the next ones, and settles into one shape within some forty steps (Eqs. 5 and 6).",
     notebook="07_population_statistics.ipynb", compute=compute,
     panels=lambda numbers: [lambda ax: plot(numbers, ax)], size=(7.0, 5.6),
 )  # fmt: skip

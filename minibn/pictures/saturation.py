@@ -15,7 +15,8 @@ from minibn.studies.figure1a import image_batch
 
 GAMMAS = tuple(np.round(np.arange(0.1, 2.01, 0.1), 2).tolist())
 SLOPES = {"f": dsigmoid, "i": dsigmoid, "o": dsigmoid, "g": dtanh, "tanh_c": dtanh}
-NAMES = {"f": "forget gate f", "i": "input gate i", "o": "output gate o", "g": "candidate g", "tanh_c": "output tanh(c)"}
+NAMES = {"f": "forget gate f", "i": "input gate i", "o": "output gate o", "g": "candidate g",
+         "tanh_c": "output tanh(c)"}
 BELOW = 0.1
 HIDDEN, BATCH, SEED = 40, 50, 1
 
@@ -60,8 +61,8 @@ def plot(numbers, ax, gate="f", scale=False):
 
 PICTURE = Picture(
     name="saturation", title="At a small γ nothing saturates; the forget gate is the first that does",
-    claim="The share of units whose nonlinearity has a slope below 0.1 is zero at a small γ, grows with γ in every gate "
-          "and moves with the pixels; the forget gate, whose bias is 1, comes first (Eqs. 6-8).",
+    claim="The share of units whose nonlinearity has a slope below 0.1 is zero at a small γ, grows with γ in every "
+          "gate and moves with the pixels; the forget gate, whose bias is 1, comes first (Eqs. 6-8).",
     notebook="06_gradient_flow.ipynb", compute=compute,
     panels=lambda numbers: [partial(plot, numbers, gate=gate, scale=gate == "tanh_c") for gate in SLOPES],
     size=(2.5, 3.2), widths=(1, 1, 1, 1, 1.12),
