@@ -37,7 +37,7 @@ FILE_BYTES, ALL_BYTES = 300 * 1024, 2 * 2**20
 def numbers():
     """What each picture draws, some of it smaller than in the gallery."""
     return {
-        "gradient_by_gamma": gradient_by_gamma.compute(gammas=(0.1, 0.5, 1.0), hidden=20, batch=20, side=14),
+        "gradient_by_gamma": gradient_by_gamma.compute(gammas=(0.1, 0.7, 1.0), hidden=20, batch=20),
         "mixing": mixing.compute(),
         "jacobian": jacobian.compute(gammas=(0.1, 1.0, 2.0)),
         "ridge": ridge.compute(batch=80),
@@ -54,6 +54,7 @@ def numbers():
 def test_a_small_gamma_has_the_larger_gradient_at_the_first_step(numbers):
     norm = numbers["gradient_by_gamma"]["norm"]
     assert norm[0, 0] > 1e-3 > 1e-6 > norm[1, 0] > norm[2, 0]
+    assert numbers["gradient_by_gamma"]["t"][-1] == 783
     assert (norm[:, -1] == 1).all()
 
 
@@ -104,7 +105,7 @@ def test_normalized_activations_are_sharp_first_and_settle(numbers):
 
 def test_saturation_grows_with_gamma_and_begins_at_the_forget_gate(numbers):
     mean = {gate: numbers["saturation"][gate].mean(axis=1) for gate in saturation.SLOPES}
-    assert all(share[0] == 0 for share in mean.values())
+    assert all(share[0] < 1e-4 for share in mean.values())
     assert all((np.diff(share) >= 0).all() and share[-1] > 0.05 for share in mean.values())
     assert all(mean["f"][1] > 2 * mean[gate][1] for gate in mean if gate != "f")
 
@@ -182,7 +183,7 @@ def test_panels_draw_on_the_given_axes(numbers, name, tmp_path):
     axes = []
     panels = PICTURES[name].panels(numbers[name])
     save_figure(tmp_path / "picture.png", *(lambda ax, draw=draw: (axes.append(ax), draw(ax)) for draw in panels),
-                size=(2.5, 2), columns=PICTURES[name].columns, dpi=40)
+                size=(4, 4), columns=PICTURES[name].columns, dpi=40)
     assert len(axes) == len(panels)
     for ax in axes:
         assert ax.get_xlabel() and ax.get_ylabel() and (ax.lines or ax.images or ax.collections)

@@ -135,8 +135,8 @@ def _aside(node, quantity, x, y):
                                      "font-weight": "bold"}).text = words
         for n, row in enumerate(values):
             for j, value in enumerate(row):
-                ET.SubElement(info, "text", {
-                    "class": "number", "x": f"{x + (j + 1) * NUMBER:g}", "y": f"{top + 15 + 14 * n:g}"}).text = short(value)
+                ET.SubElement(info, "text", {"class": "number", "x": f"{x + (j + 1) * NUMBER:g}",
+                                             "y": f"{top + 15 + 14 * n:g}"}).text = short(value)
 
 
 PICTURE = Picture(

@@ -92,7 +92,7 @@ def _path(ax, start, end, style, width=2.2, alpha=1.0):
 PICTURE = Picture(
     name="projection", title="Three paths add up to a projection: no sum over the batch, nothing along â",
     claim="The gradient of batch norm's input is what is left of the upstream gradient without its part along "
-          "(1, 1, 1), which the mean takes away, and its part along the normalized input, which the variance takes (Eq. 5).",
+          "(1, 1, 1), which the mean takes away, and along the normalized input, which the variance takes (Eq. 5).",
     notebook="02_batch_normalization.ipynb", compute=compute,
     panels=lambda numbers: [partial(plot, numbers, above=above) for above in (False, True)], size=(5.0, 4.4),
 )  # fmt: skip

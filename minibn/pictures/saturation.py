@@ -60,9 +60,9 @@ def plot(numbers, ax, gate="f", scale=False):
 
 
 PICTURE = Picture(
-    name="saturation", title="At a small γ nothing saturates; the forget gate is the first that does",
-    claim="The share of units whose nonlinearity has a slope below 0.1 is zero at a small γ, grows with γ in every "
-          "gate and moves with the pixels; the forget gate, whose bias is 1, comes first (Eqs. 6-8).",
+    name="saturation", title="At a small γ hardly anything saturates; the forget gate is the first that does",
+    claim="The share of units whose nonlinearity has a slope below 0.1 is almost zero at a small γ, grows with γ in "
+          "every gate and moves with the pixels; the forget gate, whose bias is 1, comes first (Eqs. 6-8).",
     notebook="06_gradient_flow.ipynb", compute=compute,
     panels=lambda numbers: [partial(plot, numbers, gate=gate, scale=gate == "tanh_c") for gate in SLOPES],
     size=(2.5, 3.2), widths=(1, 1, 1, 1, 1.12),
