@@ -31,9 +31,9 @@ text{font-family:sans-serif;fill:#111}
 .small{font-size:9px;fill:#444}
 .number{font-size:10px;font-family:monospace;text-anchor:end}
 .info{visibility:hidden;pointer-events:none}
-.node:hover .info,.node:focus .info{visibility:visible}
-.node:hover .edge,.node:focus .edge{stroke:#111;stroke-width:2.4}
-.node:hover .box,.node:focus .box{fill:#fff6d8;stroke:#111}
+.node:is(:hover,:focus) .info{visibility:visible}
+.node:is(:hover,:focus) .edge{stroke:#111;stroke-width:2.4}
+.node:is(:hover,:focus) .box{fill:#fff6d8;stroke:#111}
 """
 
 
@@ -67,9 +67,10 @@ def svg(numbers):
     right = max(place.x + place.width for place in places.values()) + 34
     bottom = max(place.y + place.height for place in places.values()) + 12
     root = ET.Element("svg", {"xmlns": "http://www.w3.org/2000/svg", "viewBox": f"0 0 {right + ASIDE:g} {bottom:g}",
-                              "width": "100%", "style": f"max-width:{right + ASIDE:g}px;background:white"})
+                              "class": "bn-graph", "width": "100%",
+                              "style": f"max-width:{right + ASIDE:g}px;background:white"})
     ET.SubElement(root, "title").text = f"{numbers['title']}, step {step.t}: every quantity, its value and its gradient"
-    ET.SubElement(root, "style").text = STYLE
+    ET.SubElement(root, "style").text = "".join(f".bn-graph {rule}\n" for rule in STYLE.split("\n") if rule)
     marker = ET.SubElement(root, "marker", id="head", viewBox="0 0 6 6", refX="5", refY="3", orient="auto",
                            markerUnits="userSpaceOnUse", markerWidth="8", markerHeight="8")
     ET.SubElement(marker, "path", d="M0 0L6 3L0 6z", fill="#777")

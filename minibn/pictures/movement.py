@@ -6,8 +6,10 @@ one file, and moving the slider shows one of them. Where a viewer runs no script
 
 import xml.etree.ElementTree as ET
 from functools import partial
+from html import escape
 from io import BytesIO
 from pathlib import Path
+from string import Template
 
 import numpy as np
 
@@ -16,13 +18,19 @@ from minibn.studies.output import save_figure
 __all__ = ["write_gif", "write_slider"]
 
 GIF_DPI = 72
-COLORS = 32             # of a GIF's palette
+COLORS = 64             # of a GIF's palette
 MILLISECONDS = 220      # a frame
 PAUSE = 5               # so many frames long the last one stays
 BAR = 34                # height of the slider, in the units of the SVG
-SVG, XHTML, XLINK = "http://www.w3.org/2000/svg", "http://www.w3.org/1999/xhtml", "http://www.w3.org/1999/xlink"
-SHOW = ("this.closest('svg').querySelectorAll('[id^=frame-]').forEach("
-        "g => g.style.display = g.id.split('-')[1] == this.value ? 'inline' : 'none')")
+SVG, XLINK = "http://www.w3.org/2000/svg", "http://www.w3.org/1999/xlink"
+# Written out: as a part of an HTML page its elements must have no prefix.
+KNOB = Template("""<foreignObject x="0" y="$top" width="$width" height="$height">
+<div xmlns="http://www.w3.org/1999/xhtml" style="display:flex;gap:8px;font:11px sans-serif;padding:4px 12px">
+<span>$first_label</span>
+<input type="range" min="0" max="$last" value="$still" style="flex:1" aria-label="from $first_label to $last_label"
+oninput="for (const g of this.closest('svg').querySelectorAll('[id^=frame-]'))
+g.style.display = g.id.split('-')[1] == this.value ? 'inline' : 'none'"/>
+<span>$last_label</span></div></foreignObject>""")
 
 
 def write_gif(path, movement, **layout):
@@ -43,8 +51,9 @@ def write_gif(path, movement, **layout):
         save_figure(picture, *(partial(movement.draw, panel=panel, k=k) for panel in range(len(movement.panels))),
                     dpi=GIF_DPI, **layout)
         frames.append(Image.open(picture).convert("RGB"))
-    every = Image.fromarray(np.concatenate([np.asarray(frame)[::2, ::2] for frame in frames]))
-    palette = every.quantize(COLORS)
+    # Of every colour one pixel: the white around the picture must not take the places of the others.
+    every = np.unique(np.concatenate([np.asarray(frame).reshape(-1, 3) for frame in frames]), axis=0)
+    palette = Image.fromarray(every[None]).quantize(COLORS, method=Image.Quantize.MAXCOVERAGE)
     first, *rest = (frame.quantize(palette=palette, dither=Image.Dither.NONE) for frame in frames)
     first.save(path, format="GIF", save_all=True, append_images=rest, loop=0, optimize=True,
                duration=[MILLISECONDS] * len(rest) + [PAUSE * MILLISECONDS])
@@ -60,26 +69,22 @@ def slider(movement, **layout):
     content = BytesIO()
     panels = [partial(_all_frames, movement=movement, panel=panel) for panel in range(len(movement.panels))]
     save_figure(content, *panels, format="svg", metadata={"Date": None}, **layout)
-    for prefix, address in (("", SVG), ("xlink", XLINK), ("h", XHTML)):
+    for prefix, address in (("", SVG), ("xlink", XLINK)):
         ET.register_namespace(prefix, address)
     root = ET.fromstring(content.getvalue())
     root.remove(root.find(f"{{{SVG}}}metadata"))
+    for element in root.iter():                     # an attribute, not a style sheet, which would rule a whole page
+        if element.get("id", "").startswith("frame-") and element.get("id").split("-")[1] != str(movement.still):
+            element.set("display", "none")
     _, _, width, height = map(float, root.get("viewBox").split())
     root.set("viewBox", f"0 0 {width:g} {height + BAR:g}")
     root.set("width", "100%")
     root.set("style", f"max-width:{1.3 * width:.0f}px;background:white")
     del root.attrib["height"]
-    ET.SubElement(root, f"{{{SVG}}}style").text = (
-        f'[id^="frame-"]:not([id^="frame-{movement.still}-"]){{display:none}}')
-    bar = ET.SubElement(root, f"{{{SVG}}}foreignObject", x="0", y=f"{height:g}", width=f"{width:g}", height=f"{BAR}")
-    first, last = movement.labels[0], movement.labels[-1]
-    line = ET.SubElement(bar, f"{{{XHTML}}}div", style="display:flex;gap:8px;font:11px sans-serif;padding:4px 12px")
-    ET.SubElement(line, f"{{{XHTML}}}span").text = first
-    ET.SubElement(line, f"{{{XHTML}}}input", {
-        "type": "range", "min": "0", "max": str(len(movement.labels) - 1), "value": str(movement.still),
-        "style": "flex:1", "aria-label": f"from {first} to {last}", "oninput": SHOW})
-    ET.SubElement(line, f"{{{XHTML}}}span").text = last
-    return ET.tostring(root, encoding="unicode")
+    knob = KNOB.substitute(top=f"{height:g}", width=f"{width:g}", height=BAR, last=len(movement.labels) - 1,
+                           still=movement.still, first_label=escape(movement.labels[0]),
+                           last_label=escape(movement.labels[-1]))
+    return ET.tostring(root, encoding="unicode").removesuffix("</svg>") + knob + "</svg>\n"
 
 
 def _all_frames(ax, movement, panel):
