@@ -26,6 +26,7 @@ from minibn.pictures.__main__ import main
 from minibn.pictures.formula import pieces
 from minibn.pictures.made_of import made_of
 from minibn.pictures.movement import slider
+from minibn.studies.figure1a import image_batch
 from minibn.studies.output import save_figure
 
 GALLERY = Path(__file__).parents[1] / "docs" / "gallery"
@@ -108,6 +109,8 @@ def test_saturation_grows_with_gamma_and_begins_at_the_forget_gate(numbers):
     assert all(share[0] < 1e-4 for share in mean.values())
     assert all((np.diff(share) >= 0).all() and share[-1] > 0.05 for share in mean.values())
     assert all(mean["f"][1] > 2 * mean[gate][1] for gate in mean if gate != "f")
+    ink = (image_batch(saturation.SEED, saturation.BATCH, side=14)[0] > 0.1).mean(axis=(1, 2))     # (T,)
+    assert all(np.corrcoef(ink, numbers["saturation"][gate][2])[0, 1] > 0.6 for gate in "fiog")     # the stripes
 
 
 def test_three_paths_add_up_to_a_projection(numbers):

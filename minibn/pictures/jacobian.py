@@ -93,7 +93,7 @@ def _spectrum_backdrop(numbers, ax):
     places = np.arange(1, N * H + 1)
     ax.plot(places, numbers["singular"].T, color="#dddddd", linewidth=0.8)
     ax.axhline(1, color="#222222", linewidth=0.8, linestyle=":")
-    ax.text(N * H - H, 0.12, "two directions\nof each unit: 0", ha="center", color="#555555", fontsize=9.5)
+    ax.text(N * H + 1.4, 0.1, "two of each\nunit are 0", ha="right", color="#555555", fontsize=9.5)
     ax.set(xlabel="singular values, from the largest", ylabel="how much a step back stretches (factor)",
            ylim=(-0.05, 1.1 * numbers["singular"].max()))
 

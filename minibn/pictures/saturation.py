@@ -61,8 +61,9 @@ def plot(numbers, ax, gate="f", scale=False):
 
 PICTURE = Picture(
     name="saturation", title="At a small γ hardly anything saturates; the forget gate is the first that does",
-    claim="The share of units whose nonlinearity has a slope below 0.1 is almost zero at a small γ, grows with γ in "
-          "every gate and moves with the pixels; the forget gate, whose bias is 1, comes first (Eqs. 6-8).",
+    claim="The share of units whose nonlinearity has a slope below 0.1 is almost zero at a small γ and grows with γ in "
+          "every gate, least at pixels that are black in most images; the forget gate, whose bias is 1, comes first "
+          "(Eqs. 6-8).",
     notebook="06_gradient_flow.ipynb", compute=compute,
     panels=lambda numbers: [partial(plot, numbers, gate=gate, scale=gate == "tanh_c") for gate in SLOPES],
     size=(2.5, 3.2), widths=(1, 1, 1, 1, 1.12),
