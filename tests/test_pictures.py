@@ -202,20 +202,20 @@ def test_a_moving_picture_can_be_drawn_at_any_frame(numbers, module, options, tm
 def test_a_picture_that_moves_has_three_files(numbers, tmp_path):
     from PIL import Image
 
-    two_gammas = {name: values[:2] for name, values in numbers["jacobian"].items()}
-    files = write(PICTURES["jacobian"], tmp_path, two_gammas)
-    assert [path.name for path in files] == ["jacobian.png", "jacobian.gif", "jacobian_slider.svg"]
+    files = write(PICTURES["gradient_by_gamma"], tmp_path, numbers["gradient_by_gamma"])
+    assert [path.name.removeprefix("gradient_by_gamma") for path in files] == [".png", ".gif", "_slider.svg"]
     with Image.open(files[1]) as movie:
-        assert movie.n_frames == 2
+        assert movie.n_frames == 3
 
 
 def test_a_slider_shows_one_of_all_frames(numbers):
-    movement = PICTURES["mixing"].movement(numbers["mixing"])
+    movement = PICTURES["jacobian"].movement(numbers["jacobian"])
     root = ET.fromstring(slider(movement, size=(3, 2.5)))
-    frames = {element.get("id").split("-")[1] for element in root.iter() if element.get("id", "").startswith("frame-")}
-    assert frames == {str(k) for k in range(mixing.T)}
+    frames = [element for element in root.iter() if element.get("id", "").startswith("frame-")]
+    assert {frame.get("id").split("-")[1] for frame in frames} == {"0", "1", "2"}
+    assert {frame.get("id").split("-")[1] for frame in frames if frame.get("display") != "none"} == {"0"}
     [knob] = root.iter(f"{XHTML}input")
-    assert knob.get("max") == str(mixing.T - 1) and knob.get("value") == str(mixing.STILL)
+    assert knob.get("max") == "2" and knob.get("value") == "0" and knob.get("aria-label") == "from γ = 0.1 to γ = 2.0"
     assert not list(root.iter(f"{SVG}script"))
 
 

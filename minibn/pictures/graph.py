@@ -23,7 +23,7 @@ CELL = 11               # pixels of a number in a heat map
 NUMBER = 44             # pixels of a written number
 HEIGHT = 20 + N * CELL + 16
 ASIDE = 8 * NUMBER + 24     # the column in which the numbers appear
-EXPLAINED = 212             # so far down it explains the picture
+EXPLAINED = 228             # so far down it explains the picture
 STYLE = """
 text{font-family:sans-serif;fill:#111}
 .edge{fill:none;stroke:#999;stroke-width:1.2;marker-end:url(#head)}
@@ -90,7 +90,7 @@ def _explain(root, numbers, x):
              "In each box: left the value, right the gradient", "of the loss; a row for each example. Orange is",
              "positive; blue, with a bar, is negative; a full", "colour is the number below.", "",
              "Values flow down along the arrows, gradients", "flow up. Where several arrows leave a box, the",
-             "gradients that come back are added up.", "", "Point at a box to see its formula and its numbers.")
+             "gradients that come back are added up; to those", "of h and c the next step adds its own.", "", "Point at a box to see its formula and its numbers.")
     for place, words in enumerate(lines):
         ET.SubElement(root, "text", {"x": f"{x:g}", "y": f"{24 + 16 * place}", "font-size": "12"}).text = words
 
