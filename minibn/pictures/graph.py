@@ -90,7 +90,8 @@ def _explain(root, numbers, x):
              "In each box: left the value, right the gradient", "of the loss; a row for each example. Orange is",
              "positive; blue, with a bar, is negative; a full", "colour is the number below.", "",
              "Values flow down along the arrows, gradients", "flow up. Where several arrows leave a box, the",
-             "gradients that come back are added up; to those", "of h and c the next step adds its own.", "", "Point at a box to see its formula and its numbers.")
+             "gradients that come back are added up; to those", "of h and c the next step adds its own.", "",
+             "Point at a box to see its formula and its numbers.")
     for place, words in enumerate(lines):
         ET.SubElement(root, "text", {"x": f"{x:g}", "y": f"{24 + 16 * place}", "font-size": "12"}).text = words
 

@@ -52,8 +52,8 @@ def write_gif(path, movement, **layout):
                     dpi=GIF_DPI, **layout)
         frames.append(Image.open(picture).convert("RGB"))
     # Of every colour one pixel: the white around the picture must not take the places of the others.
-    every = np.unique(np.concatenate([np.asarray(frame).reshape(-1, 3) for frame in frames]), axis=0)
-    palette = Image.fromarray(every[None]).quantize(COLORS, method=Image.Quantize.MAXCOVERAGE)
+    every = sorted({color for frame in frames for _, color in frame.getcolors(frame.width * frame.height)})
+    palette = Image.fromarray(np.array([every], dtype=np.uint8)).quantize(COLORS, method=Image.Quantize.MAXCOVERAGE)
     first, *rest = (frame.quantize(palette=palette, dither=Image.Dither.NONE) for frame in frames)
     first.save(path, format="GIF", save_all=True, append_images=rest, loop=0, optimize=True,
                duration=[MILLISECONDS] * len(rest) + [PAUSE * MILLISECONDS])
