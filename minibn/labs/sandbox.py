@@ -110,6 +110,7 @@ def _one_process(path, lab, functions, seed, limits, variant):
         finally:
             _kill(process)
             log.join(timeout=1)
+            process.stderr.close()
         return found, ended or _ending(process, limits), b"".join(printed).decode("utf-8", "replace")
 
 

@@ -18,15 +18,17 @@ STYLE = {
     "legend.fontsize": 9.5,
     "lines.solid_capstyle": "round",
     "savefig.dpi": 150,
+    "svg.fonttype": "none",
+    "svg.hashsalt": "minibn",           # the same picture is the same file
 }
 
 
-def save_figure(path, *plots, size=(7.0, 4.4), columns=None, widths=None):
-    """Draw one picture and write it as a PNG file.
+def save_figure(path, *plots, size=(7.0, 4.4), columns=None, widths=None, title=None, **options):
+    """Draw one picture and write it as a file, PNG if nothing else is said.
 
     Parameters
     ----------
-    path : str or Path
+    path : str, Path or binary file
         File to write; its folder must exist.
     *plots : callable
         Each draws one panel: ``plot(ax)``.
@@ -36,6 +38,10 @@ def save_figure(path, *plots, size=(7.0, 4.4), columns=None, widths=None):
         Panels in a row. None is all of them; else it must divide their number.
     widths : sequence of float, optional
         Of the columns, relative to each other. None is all the same.
+    title : str, optional
+        Over all panels.
+    **options
+        Of matplotlib's ``savefig``: ``format``, ``dpi``.
     """
     import matplotlib
     from matplotlib.figure import Figure
@@ -50,7 +56,9 @@ def save_figure(path, *plots, size=(7.0, 4.4), columns=None, widths=None):
         axes = figure.subplots(rows, columns, squeeze=False, width_ratios=widths)
         for plot, ax in zip(plots, axes.flat, strict=True):
             plot(ax)
-        figure.savefig(path, format="png")
+        if title:
+            figure.suptitle(title, x=0.01, horizontalalignment="left", fontsize=12)
+        figure.savefig(path, **{"format": "png", **options})
 
 
 def write_numbers(path, numbers):
