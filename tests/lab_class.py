@@ -72,8 +72,10 @@ def submission(lab, kind, rng):
     if kind == "blank":
         return module_text(lab), {"verdict": "blank", "mistakes": []}
     if kind == "unknown":
-        target = rng.choice([line for line in ask.source.lines if len(line.names) == 1 and line.text.startswith(
-            ast.unparse(ask.source.body[line.top])[:5]) and not line.text.startswith(("xp", "if", "for", "all_rows"))] or [ask.source.lines[0]])
+        target = rng.choice([line for line in ask.source.lines if len(line.names) == 1
+                             and line.text.startswith(ast.unparse(ask.source.body[line.top])[:5])
+                             and not line.text.startswith(("xp", "if", "for", "all_rows"))]
+                            or [ask.source.lines[0]])
         edited = ask.source.text.splitlines()
         indent = edited[target.first][:len(edited[target.first]) - len(edited[target.first].lstrip())]
         edited.insert(target.last + 1, f"{indent}{target.names[0]} = {target.names[0]} * 1.2345678 + 0.01")

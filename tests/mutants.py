@@ -99,9 +99,13 @@ def _edits(line, *edits):
 EQUATIONS = "minibn.equations."
 
 TABLE = [Mutant(row.module, row.function, row.line, row.edited, row.title, row.check, row.tensor) for row in MISTAKES]
-GIVEN = [                   # one row of the table, seen by another check
+GIVEN = [                   # what no student's numbers show apart, and one row of the table seen by another check
+    Mutant("minibn.cells.bn_lstm", "step_backward", "return locals()", 'return {**locals(), "dc": dc_bn.a}',
+           "total of c without what it carries", "bnlstm totals, minibatch", "c["),
+    *[
     Mutant(row.module, row.function, row.line, row.edited, "1/N where statistics are given", "batch_norm, given", "a")
     for row in MISTAKES if row.id == "batch_norm_backward/1-n-where-the-mask-counts"
+    ],
 ]
 
 LEFT_OUT = [                # of the sums over time, one parameter of a cell after the other

@@ -38,7 +38,7 @@ VARIANTS = {
     2: {"eps-outside": Variant("Epsilon is added to the standard deviation, outside the root: inv_std = 1 / "
                                "(sqrt(variance) + eps).", {
             "batch_norm_forward": [("inv_std =", "xp.sqrt(variance + eps)", "(xp.sqrt(variance) + eps)")],
-            "batch_norm_backward": [("a, weight, mean,", "_", "variance"),
+            "batch_norm_backward": [("a, weight, mean,", "mean, _,", "mean, variance,"),
                                     ("dvariance =", "inv_std * (inv_std * (inv_std * dinv_std))",
                                      "inv_std * (inv_std * dinv_std) / xp.sqrt(variance)")]}),
         "mean-only": Variant("Only the mean is taken out, nothing is divided: hat = a - mean.", {

@@ -219,8 +219,6 @@ lstm_forward.add("h =", "tanh_c", "tanh(c)", WRONG, "tanh of the cell without it
                  "You took the tanh of the bare cell. The offset comes in before it. Look at Eq. 4.", equation="Eq. 4")
 
 bn_lstm = lstm_rows("bnlstm", "Eq. 8", "Eq. 7", "Eq. 6", "dc_new")
-returned(bn_lstm, "total of c without what it carries", "c[", "You returned what the output passes to the cell. The "
-         "total derivative also holds what step t+1 sends along the cell. Look at the sum of both.", dc="dc_bn.a")
 returned(bn_lstm, "before and after BN exchanged", "h_linear[", "You returned the gradients before and behind the "
          "batch norm of the recurrent term in each other's place. Look at the order of the two.",
          dh_term="dh_linear", dh_linear="dh_term")
