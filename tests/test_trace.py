@@ -158,12 +158,12 @@ def test_check_finds_each_wrong_gradient(layer, monkeypatch):
     ("dtanh: square dropped", "RNN", "h_tilde"),
     ("dtanh: square dropped", "BNLSTM", "c_term"),
     ("dsigmoid: 1 - s dropped", "LSTM with offset", "o_tilde"),
-    ("batch_norm_backward: sign of the variance path", "BNRNN", "sum_variance"),
-    ("batch_norm_backward: mean path dropped", "BNRNNTwoTerm", "h_mean"),
-    ("batch_norm_backward: variance path dropped", "BNLSTM", "c_variance"),
+    ("batch_norm_backward: sign of the path through the variance", "BNRNN", "sum_variance"),
+    ("batch_norm_backward: path through the mean dropped", "BNRNNTwoTerm", "h_mean"),
+    ("batch_norm_backward: path through the variance dropped", "BNLSTM", "c_variance"),
     ("batch_norm_backward: 1/N dropped", "BNLSTM", "c"),
     ("batch_norm_backward: gamma dropped", "BNLSTM", "c_hat"),
-    ("batch_norm_backward: mean of the normalized products", "BNRNN", "sum_inv_std"),
+    ("batch_norm_backward: normalized products for the deviation", "BNRNN", "sum_inv_std"),
 ])
 def test_check_finds_a_wrong_line(mutant, layer, first):
     """Lines of the backward functions, edited as in the table of mutants: where the way back first goes wrong."""

@@ -267,6 +267,14 @@ backward.add(
     "You weighted the path through the mean, but not that through the variance. Both statistics are means over the "
     "batch. Look at where the parentheses close.", tensor="a")
 backward.add(
+    DA, "dmean + ", "", PARTS, "mean left out of da",
+    "You computed the gradient of the mean, but it does not come into that of the input. Every example moves the mean "
+    "of its batch. Look at what the last line adds up.", tensor="a")
+backward.add(
+    DA, " + 2 * centred * dvariance", "", PARTS, "variance left out of da",
+    "You computed the gradient of the variance, but it does not come into that of the input. Every example moves the "
+    "variance of its batch. Look at what the last line adds up.", tensor="a")
+backward.add(
     "return", "dvariance, dinv_std", "dinv_std, dvariance", SHAPE, "variance and deviation exchanged",
     "You returned the gradients of the variance and of the inverse deviation in each other's place. Look at the order "
     "of the fields.", tensor="variance", check="batch_norm totals, minibatch")

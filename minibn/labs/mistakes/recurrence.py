@@ -134,7 +134,10 @@ unroll.add(KEPT, "tuple(d + kept for d, kept in zip(dstate, dold, strict=True))"
            "state.", tensor="c_0")
 
 loss_forward = Table("minibn.equations.losses", "softmax_cross_entropy_forward", "Section 5", "loss value, every step")
-loss_forward.add("weight = 1 / y.size", "1 / y.size", "1.0", SUM, "sum instead of the mean",
+loss_forward.add("loss =", "weight * log_p_y", "(weight != 0) * log_p_y", SUM, "sum instead of the mean",
+                 "You added the losses up. The loss is their mean over all live predictions. Look at the factor in "
+                 "front of the sum.")
+loss_forward.add("weight = 1 / y.size", "1 / y.size", "1.0", SUM, "sum where nothing is masked",
                  "You added the losses up. The loss is their mean over all predictions. Look at the factor in front of "
                  "the sum.")
 loss_forward.add("weight = 1 / y.size", "y.size", "len(y)", SUM, "mean over one axis",
