@@ -1,4 +1,4 @@
-# `make demo`, `make test`, `make lab`: each sets itself up from a bare Python >= 3.11, in a virtual environment .venv.
+# `make demo`, `make test`, `make lab`, `make docs`: each sets itself up from a bare Python >= 3.11, in a virtual environment .venv.
 # Another Python: `make test PYTHON=python3.12`. Other tests: `make test ARGS="tests/test_layers.py -x"`. All of them:
 # `make test ARGS="-m 'slow or not slow'"`.
 
@@ -10,13 +10,14 @@ ARGS ?=
 PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
 
-.PHONY: help demo test lint lab clean
+.PHONY: help demo test lint lab docs clean
 
 help:
 	@echo "make demo   gradient checks, two networks trained side by side, the figures, one page: a minute or two"
 	@echo "make test   the test suite"
 	@echo "make lint   ruff"
 	@echo "make lab    JupyterLab with the notebooks"
+	@echo "make docs   the site, in docs/_build/html; no notebook is executed"
 	@echo "make clean  removes $(VENV)"
 
 demo: $(VENV)/.installed
@@ -31,6 +32,10 @@ lint: $(VENV)/.installed-dev
 
 lab: $(VENV)/.installed-lab
 	$(BIN)/python -m jupyterlab $(if $(wildcard notebooks),notebooks,.)
+
+docs: $(VENV)/.installed-docs
+	$(BIN)/python docs/build.py
+	@echo docs/_build/html/index.html
 
 clean:
 	rm -rf $(VENV)
