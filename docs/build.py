@@ -16,6 +16,8 @@ import tarfile
 import urllib.request
 from pathlib import Path
 
+from minibn.labs.make import repository
+
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent
 BUILD = HERE / "_build"
@@ -47,11 +49,6 @@ def write(name, text):
     path.write_text(text.rstrip() + "\n", encoding="utf-8")
 
 
-def repository():
-    """The address of the project, from pyproject.toml, where it stands alone."""
-    return re.search(r'^Repository = "(.*)"', (ROOT / "pyproject.toml").read_text(encoding="utf-8"), re.M)[1]
-
-
 def relinked(text, folder):
     """The text with links that leave `folder` turned to pages of the site, or to the project's own files."""
     def link(found):
@@ -81,23 +78,14 @@ def pages():
         write(path.name, relinked(path.read_text(encoding="utf-8"), HERE))
 
 
-def badge(inside):
-    """A link that opens a notebook of the repository in Colab."""
-    owner = repository().removeprefix("https://github.com/")
-    image = "https://colab.research.google.com/assets/colab-badge.svg"
-    return f"[open in Colab](https://colab.research.google.com/github/{owner}/blob/main/{inside} \"{image}\")"
-
-
 def notebooks():
-    """The notebooks, as they are saved, with a link to Colab on top."""
+    """The notebooks, as they are saved."""
     names = []
     for path in sorted((ROOT / "notebooks").glob("*.ipynb")):
         document = json.loads(path.read_text(encoding="utf-8"))
         for cell in document["cells"]:
             if cell["cell_type"] == "markdown":
                 cell["source"] = relinked("".join(cell["source"]), path.parent)
-        first = next(cell for cell in document["cells"] if cell["cell_type"] == "markdown")
-        first["source"] += f"\n\n{badge(f'notebooks/{path.name}')}"
         write(f"notebooks/{path.name}", json.dumps(document))
         names.append(path.stem)
     shutil.copy(ROOT / "notebooks" / "gru.py", SOURCE / "notebooks")
@@ -129,6 +117,8 @@ def gallery():
 
 def labs():
     """Each worksheet without its solutions, and a list of all."""
+    from colab import link_to
+
     from minibn.labs import LABS
     from minibn.labs.make import BEGIN, readme, without_solution, worksheet
 
@@ -139,7 +129,8 @@ def labs():
         rows.append(f"| [{lab.number}. {lab.title}]({lab.name}.md) | {lab.minutes} | {lab.points} |")
         parts = re.split(r"(^```python\n.*?^```\n?)", worksheet(lab), flags=re.S | re.M)[1:]
         shown = [without_solution(part) if BEGIN in part else part for part in parts]
-        write(f"labs/{lab.name}.md", f"{readme(lab)}\n{badge(f'notebooks/labs/{lab.name}.ipynb')}\n\n{''.join(shown)}")
+        link = link_to(f"notebooks/labs/{lab.name}.ipynb")
+        write(f"labs/{lab.name}.md", f"{readme(lab)}\n{link}\n\n{''.join(shown)}")
     write("labs/index.md", "\n".join([*rows, "", toctree([lab.name for lab in LABS.values()])]))
 
 

@@ -11,10 +11,17 @@ from pathlib import Path
 import pytest
 
 import minibn
+from minibn.labs import LABS
+from minibn.labs.make import notebook
 
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
 pytestmark = pytest.mark.skipif(not (DOCS / "build.py").exists(), reason="the site's source is not there")
+
+
+@pytest.fixture(scope="module")
+def colab():
+    return runpy.run_path(str(DOCS / "colab.py"), run_name="colab")
 
 
 @pytest.fixture(scope="module")
@@ -28,6 +35,15 @@ def test_the_address_stands_in_one_place(build):
     texts = [path for folder in ("minibn", "docs", "tests", "notebooks") for path in (ROOT / folder).rglob("*")
              if path.suffix in (".py", ".md", ".html") and "_build" not in path.parts]
     assert [path.name for path in texts if address in path.read_text(encoding="utf-8")] == []
+
+
+def test_notebooks_and_labs_can_be_opened_in_colab(colab):
+    """`python docs/colab.py` writes what has to be there."""
+    for path in sorted((ROOT / "notebooks").glob("*.ipynb")):
+        text = path.read_text(encoding="utf-8")
+        assert json.loads(text) == json.loads(colab["with_setup"](text, f"notebooks/{path.name}")), path.name
+    for lab in LABS.values():
+        assert (ROOT / "notebooks" / "labs" / f"{lab.name}.ipynb").read_text(encoding="utf-8") == notebook(lab)
 
 
 def test_every_page_is_listed(build):
@@ -49,10 +65,10 @@ def test_the_site_builds_without_a_warning():
     run = subprocess.run([sys.executable, str(DOCS / "build.py")], capture_output=True, text=True, check=False)
     assert run.returncode == 0 and not run.stderr, run.stderr
     html = DOCS / "_build" / "html"
-    for notebook in (ROOT / "notebooks").glob("*.ipynb"):
-        page = (html / "notebooks" / f"{notebook.stem}.html").read_text(encoding="utf-8")
-        assert "open in Colab" in page
-        assert json.loads(notebook.read_text(encoding="utf-8"))["cells"]
+    for path in (ROOT / "notebooks").glob("*.ipynb"):
+        page = (html / "notebooks" / f"{path.stem}.html").read_text(encoding="utf-8")
+        assert "Open in Colab" in page
+        assert json.loads(path.read_text(encoding="utf-8"))["cells"]
     names = (html / "reference" / "minibn.html").read_text(encoding="utf-8")
     assert all(re.search(rf">{name}<", names) for name in minibn.__all__)
     assert sum(path.stat().st_size for path in html.rglob("*") if path.is_file()) < 25 * 2 ** 20
