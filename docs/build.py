@@ -39,7 +39,19 @@ def main():
         make()
     fetch_mathjax(SOURCE / "_static" / "mathjax")
     sphinx = [sys.executable, "-m", "sphinx", "-q", "-W", "--keep-going", "-c", HERE, "-d", BUILD / "doctrees"]
-    return subprocess.run([*sphinx, SOURCE, HTML], check=False).returncode
+    return subprocess.run([*sphinx, SOURCE, HTML], check=False).returncode or try_page()
+
+
+def try_page():
+    """The page that checks labs in the browser, and the wheel that it loads."""
+    shutil.copy(HERE / "try.html", HTML)
+    wheels = BUILD / "wheel"
+    shutil.rmtree(wheels, ignore_errors=True)
+    pip = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation"]
+    run = subprocess.run([*pip, "-w", wheels, ROOT], check=False)
+    for wheel in wheels.glob("*.whl"):
+        shutil.copy(wheel, HTML / "minibn-py3-none-any.whl")
+    return run.returncode
 
 
 def write(name, text):
@@ -123,7 +135,8 @@ def labs():
     from minibn.labs.make import BEGIN, readme, without_solution, worksheet
 
     rows = ["# Labs", "", "Functions to write, and a grader that names the mistake. `minibn lab make 1` writes "
-            "the first one. For [students](../students.md); for [teachers](../teaching.md).", "",
+            "the first one. For [students](../students.md); for [teachers](../teaching.md). Or "
+            "<a href=\"../try.html\">try one in the browser</a>.", "",
             "| lab | minutes | points |", "|---|---:|---:|"]
     for lab in LABS.values():
         rows.append(f"| [{lab.number}. {lab.title}]({lab.name}.md) | {lab.minutes} | {lab.points} |")
