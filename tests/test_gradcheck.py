@@ -27,6 +27,7 @@ from minibn.gradcheck import (
     run_standard_checks,
 )
 from minibn.gradcheck.diagnose import blame_rounding
+from minibn.gradcheck.hints import hint_on
 from minibn.layers import BNLSTM, BNRNN, LSTM, RNN, RecurrentLayer
 from minibn.models import LanguageModel, SequenceClassifier
 
@@ -957,3 +958,24 @@ def test_a_whole_reader():
 def test_the_standard_checks_of_readers():
     text, ok = gradcheck_table(["readers"])
     assert ok and text.endswith("all 12 checks passed")
+
+
+@pytest.mark.parametrize("change, words", [
+    (lambda right: 2 * right, "2 times what it should be"),
+    (lambda right: np.log(2) * right, "log 2 times"),
+    (lambda right: right / 6, "1/N times"),
+    (lambda right: right[:, [4, 5, 6, 7, 0, 1, 2, 3, *range(8, 16)]], "the gate blocks stand in the order i, f, o, g"),
+    (lambda right: np.roll(right, 1, axis=0), "one step too late"),
+    (lambda right: right[::-1], "the first axis is reversed"),
+    (lambda right: right * np.repeat([1, 1, 0, 1], 4), "wrong only at gate block o"),
+    (lambda right: right * (np.arange(6) != 2)[:, None], "wrong only at example 2"),
+])
+def test_hints_are_said_where_undoing_them_is_right(change, words):
+    right = np.random.default_rng(3).standard_normal((6, 16))
+    assert words in hint_on(change(right), right, 1e-9, {"N": 6, "H": 4})
+
+
+def test_a_hint_on_a_function_needs_no_sizes():
+    """`check_function` does not know what the axes are."""
+    right = np.random.default_rng(3).standard_normal((6, 16))
+    assert "axis 0 at 2" in hint_on(right * (np.arange(6) != 2)[:, None], right, 1e-9)

@@ -21,7 +21,8 @@ from minibn.gradcheck.arguments import (
     require_unchanged,
 )
 from minibn.gradcheck.compare import Comparison
-from minibn.gradcheck.diagnose import blame_rounding, diagnose
+from minibn.gradcheck.diagnose import blame_rounding
+from minibn.gradcheck.hints import hint_on
 from minibn.gradcheck.measure import gradient_error
 from minibn.gradcheck.numeric import CENTRAL_STEPS, Probe, as_outputs, draw_direction, is_floating, steps_of
 from minibn.gradcheck.report import Entry, Report
@@ -196,7 +197,7 @@ def check_gradient_values(
         upstream = match_upstream(upstream, as_outputs(function(**copies)))
         require_unchanged(before, copies)
         comparison = Comparison(function, before, upstream, there, method=method, steps=steps, tolerance=tolerance,
-                                rng=rng, explain=explain or (lambda name, *found: diagnose(*found)))
+                                rng=rng, explain=explain or (lambda name, *found: hint_on(*found)))
         found = comparison.by_elements() if elementwise else comparison.by_directions(max_elements)
         entries.update({entry.name: entry for entry in found})
         evaluations = comparison.evaluations

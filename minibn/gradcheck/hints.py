@@ -13,19 +13,21 @@ GATES = "fiog"
 FACTORS = {"-1": -1.0, "2": 2.0, "1/2": 0.5, "log 2": np.log(2), "1/log 2": 1 / np.log(2)}
 
 
-def hint_on(found, right, sizes, allowed, gates=GATES):
+def hint_on(found, right, allowed, sizes=None, gates=GATES):
     """What a wrong array looks like, in one clause.
 
     Parameters
     ----------
     found, right : ndarray of one shape
-    sizes : dict
-        Letter -> number: what the lengths of axes, and factors, are called: N examples, T steps, H units.
     allowed : float
         The largest absolute difference that counts as right.
+    sizes : dict, optional
+        Letter -> number: what the lengths of axes, and factors, are called: N examples, T steps, H units. Where they
+        are not known, no factor is called by one of them, and no block by its gate.
     gates : str
         The letters of the blocks of a last axis of 4H.
     """
+    sizes = sizes or {}
     return (_factor(found, right, sizes, allowed) or _blocks(found, right, sizes, allowed, gates)
             or _shift(found, right, sizes, allowed) or _place(found, right, sizes, allowed, gates)
             or diagnose(found, right, allowed))
@@ -76,7 +78,7 @@ def _place(found, right, sizes, allowed, gates):
     words = {"N": "example", "T": "step", "H": "unit", "K": "class", "D": "feature"}
     for axis, size in enumerate(found.shape):
         hit = wrong.any(axis=tuple(k for k in range(found.ndim) if k != axis))
-        label, shown = words.get(names.get(size), f"index of axis {axis}"), [str(k) for k in np.flatnonzero(hit)]
+        label, shown = words.get(names.get(size), f"axis {axis} at"), [str(k) for k in np.flatnonzero(hit)]
         if axis == found.ndim - 1 and size == len(gates) * sizes.get("H", 0):
             by_gate = hit.reshape(len(gates), -1).any(axis=1)
             label, shown = "gate block", [gate for gate, bad in zip(gates, by_gate, strict=True) if bad]
@@ -84,7 +86,7 @@ def _place(found, right, sizes, allowed, gates):
         inside.append(hit)
         if not hit.all():
             places.append(f"{label} {', '.join(shown[:6])}{', ...' * (len(shown) > 6)}")
-    if not places:
+    if not places or wrong.sum() == 1:      # of a single element the report says which
         return ""
     part = np.ix_(*inside)
     pattern = _factor(found[part], right[part], sizes, allowed) or diagnose(found[part], right[part], allowed)

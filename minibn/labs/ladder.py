@@ -281,8 +281,8 @@ def hints(judge, answers, finding):
                     if not distance(below(answer, place)[key], value, judge.largest[number]) <= ROUNDING]
             if keys:
                 value = below(right, place)[keys[0]]
-                hint = hint_on(below(answer, place)[keys[0]], value, draw.sizes,
-                               allowed=ROUNDING * max(np.abs(value).max(initial=0), 1e-3 * judge.largest[number]))
+                allowed = ROUNDING * max(np.abs(value).max(initial=0), 1e-3 * judge.largest[number])
+                hint = hint_on(below(answer, place)[keys[0]], value, allowed, draw.sizes)
                 only = _only_masked(judge, answers, place)
                 found.append(f"{name if name != 'result' else 'the result'}: {hint}{only}")
                 break

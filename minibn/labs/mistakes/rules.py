@@ -166,9 +166,11 @@ def _operands(value, target, of, line):
             continue
         for kept, gone in ((node.left, _text(line, node.right)), (node.right, _text(line, node.left))):
             if isinstance(node.op, ast.Add):
-                yield (node, _text(line, kept), "a missing part", f"{gone} left out of {target}",
-                       f"You left a path out: {target} does not hold {gone}. A quantity that is used twice gets a "
-                       f"gradient from both uses, and they add up. Look at where {of} goes in the forward pass.")
+                what = "what arrives" if gone == target else gone
+                yield (node, _text(line, kept), "a missing part", f"{what} left out of {target}",
+                       f"You left a path out: {target} does not hold {what}{' from step t+1' * (gone == target)}. A "
+                       f"quantity that is used twice gets a gradient from both uses, and they add up. Look at where "
+                       f"{of} goes in the forward pass.")
             else:
                 upstream = gone.startswith("d") and not gone.startswith(("dtanh(", "dsigmoid("))
                 slope = gone.startswith(("dtanh(", "dsigmoid("))
