@@ -2,6 +2,8 @@
 
 import json
 import re
+import subprocess
+import sys
 
 import lab_class
 import numpy as np
@@ -252,3 +254,23 @@ def test_a_users_mistake_is_one_line(arguments, words, tmp_path, monkeypatch, ca
 def test_the_list_and_the_table_are_printed(capsys):
     assert main(["lab", "list"]) == 0 and main(["lab", "mistakes", "2"]) == 0
     assert "Batch normalization, three paths" in capsys.readouterr().out
+
+
+def test_a_course_adds_its_own_mistakes(tmp_path, capsys):
+    """In another process, as a teacher does: the table of this one stays as it is."""
+    row = {"lab": 2, "function": "batch_norm_backward", "line": "dhat = dy * gamma",
+           "edited": "dhat = dy * gamma ** 2", "title": "gamma squared", "explanation": "You squared gamma. Look."}
+    file = tmp_path / "own.json"
+    file.write_text(json.dumps([row]), encoding="utf-8")
+    make_lab(LABS[2], tmp_path / "lab2"), (tmp_path / "class").mkdir()
+    text = lab_class.solved(LABS[2]).replace("dhat = dy * gamma", "dhat = gamma * dy * gamma")
+    (tmp_path / "class" / "anna.py").write_text(text, encoding="utf-8")
+    arguments = ["lab", "grade", "lab2", "class", "--add", "own.json"]
+    code = f"import sys; from minibn.cli import main; sys.exit(main({arguments}))"
+    assert subprocess.run([sys.executable, "-c", code], cwd=tmp_path, check=False).returncode == 0
+    whole = json.loads((tmp_path / "report" / "results.json").read_text(encoding="utf-8"))
+    assert whole["submissions"]["anna"]["blanks"][2]["mistakes"] == ["batch_norm_backward/gamma-squared"]
+    for change, words in ({"line": "x = 1"}, "expected the line"), ({"lab": 3}, "asks for"), ({"kind": "x"}, "kind"):
+        file.write_text(json.dumps([{**row, **change}]), encoding="utf-8")
+        assert main(["lab", "mistakes", "2", "--add", str(file)]) == 2
+        assert words in capsys.readouterr().err

@@ -46,6 +46,9 @@ def add_lab(commands):
 
     mistakes = add_command(actions, "mistakes", _mistakes, "the table of mistakes that the grader knows")
     mistakes.add_argument("number", type=int, nargs="?", metavar="N", help="of one lab; None is all")
+    own = "a JSON file with a course's own rows, which are added"
+    for action in (mistakes, grade):
+        action.add_argument("--add", type=path, metavar="FILE", default=None, help=own)
 
 
 def _help():
@@ -86,7 +89,8 @@ def _check(folder, seed):
     return 0 if ok else 1
 
 
-def _grade(folder, submissions, out, seed, jobs, limit, memory, hints):
+def _grade(folder, submissions, out, seed, jobs, limit, memory, hints, add):
+    _add(add)
     from minibn.labs import grade_class
     from minibn.labs.sandbox import Limits
     from minibn.labs.student import open_folder
@@ -104,7 +108,15 @@ def _export(report, to):
     print(made[0] if len(made) == 1 else f"{made[0].parent}: {len(made)} files")
 
 
-def _mistakes(number):
+def _add(file):
+    if file is not None:
+        from minibn.labs.own import add_mistakes
+
+        add_mistakes(file)
+
+
+def _mistakes(number, add):
+    _add(add)
     from minibn.labs import LABS
 
     for lab in [_lab(number)] if number is not None else LABS.values():

@@ -77,7 +77,8 @@ def grade_class(lab, submissions, report, seed=1, jobs=2, limits=LIMITS, variant
     parts.mkdir(parents=True, exist_ok=True)
     (report / "lab.json").write_text(json.dumps({"lab": lab.number, "version": VERSION}) + "\n", encoding="utf-8")
     judges_for(lab.number, variant, seed)       # made once, here, before the threads want it
-    made_with = [VERSION, lab.number, variant, seed, hint_level, limits.seconds, limits.memory]
+    rows = sum(len(ask.mistakes) for ask in lab.asks)
+    made_with = [VERSION, lab.number, variant, seed, hint_level, limits.seconds, limits.memory, rows]
     graded = {}
     with ThreadPoolExecutor(max_workers=max(1, jobs)) as pool:
         futures = {pool.submit(_graded, name, path, lab, parts, made_with, limits): name
