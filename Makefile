@@ -17,7 +17,7 @@ help:
 	@echo "make test   the test suite"
 	@echo "make lint   ruff"
 	@echo "make lab    JupyterLab with the notebooks"
-	@echo "make docs   the site, in docs/_build/html; no notebook is executed"
+	@echo "make docs   the site, in docs/_build/html; no notebook is executed. LITE=1: with JupyterLite"
 	@echo "make clean  removes $(VENV)"
 
 demo: $(VENV)/.installed
@@ -33,8 +33,8 @@ lint: $(VENV)/.installed-dev
 lab: $(VENV)/.installed-lab
 	$(BIN)/python -m jupyterlab $(if $(wildcard notebooks),notebooks,.)
 
-docs: $(VENV)/.installed-docs
-	$(BIN)/python docs/build.py
+docs: $(VENV)/.installed-docs $(if $(LITE),$(VENV)/.installed-lite)
+	$(if $(LITE),LITE=$(LITE)) $(BIN)/python docs/build.py
 	@echo docs/_build/html/index.html
 
 clean:

@@ -51,7 +51,18 @@ def try_page():
     run = subprocess.run([*pip, "-w", wheels, ROOT], check=False)
     for wheel in wheels.glob("*.whl"):
         shutil.copy(wheel, HTML / "minibn-py3-none-any.whl")
-    return run.returncode
+    return run.returncode or ("LITE" in os.environ and lite(wheels))
+
+
+def lite(wheels):
+    """JupyterLite with the notebooks and the wheel, where the variable LITE is set: the browser runs them."""
+    folder = BUILD / "lite"
+    shutil.rmtree(folder, ignore_errors=True)
+    shutil.copytree(ROOT / "notebooks", folder, ignore=shutil.ignore_patterns(".*"))
+    wheel = next(wheels.glob("*.whl"))
+    command = [sys.executable, "-m", "jupyter", "lite", "build", "--contents", folder, "--output-dir", HTML / "lite",
+               "--lite-dir", wheels, "--piplite-wheels", wheel]
+    return subprocess.run(command, check=False).returncode
 
 
 def write(name, text):
