@@ -62,7 +62,7 @@ def lite(wheels):
     wheel = next(wheels.glob("*.whl"))
     command = [sys.executable, "-m", "jupyter", "lite", "build", "--contents", folder, "--output-dir", HTML / "lite",
                "--lite-dir", wheels, "--piplite-wheels", wheel]
-    return subprocess.run(command, check=False).returncode
+    return subprocess.run(command, cwd=BUILD, check=False).returncode      # it leaves a file where it stands
 
 
 def write(name, text):

@@ -196,6 +196,8 @@ class Judge:
             exact = exact if min(others) > APART * best else []
         if exact:
             return Finding("one", [tuple(exact)], faults)
+        if not wrong(base, SINGLE):     # within float32 rounding, and no mistake is so small
+            return None
         moved = {row: {fault.name for fault in faults if marks[row].get(fault) != marks[None].get(fault)}
                  for row in self.mistakes}      # the names that a mistake changes in some draw
         return (self._several(answers, base, left, tolerance)
