@@ -78,7 +78,7 @@ class Judge:
         self.largest = [max((np.abs(value[np.isfinite(value)]).max(initial=0)
                              for name in outputs for value in below(right, self.program.places[name]).values()),
                             default=0.0) for right in self.right]
-        self._programs, self._results = {}, {}
+        self._results = {}
 
     @cached_property
     def usual(self):
@@ -88,11 +88,9 @@ class Judge:
 
     def program_with(self, *mistakes):
         """The library's function with these mistakes; None where two change the same part of a line."""
-        key = tuple(row.edit for row in mistakes)
-        if key not in self._programs:
-            apart = all(a.line != b.line or a.end <= b.begin or b.end <= a.begin for a, b in combinations(key, 2))
-            self._programs[key] = self.source.program((*self.standard, *key)) if apart else None
-        return self._programs[key]
+        edits = tuple(row.edit for row in mistakes)
+        apart = all(a.line != b.line or a.end <= b.begin or b.end <= a.begin for a, b in combinations(edits, 2))
+        return self.source.program((*self.standard, *edits)) if apart else None
 
     def result_with(self, mistake):
         """What the library's function returns with this mistake."""

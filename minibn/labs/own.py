@@ -62,7 +62,7 @@ def _made(row, where):
     mistake = Mistake(ask.module, ask.function, edit, kind, row["title"], row["explanation"],
                       row.get("equation", "Section 3"), "", "any")
     try:
-        ask.source.program([edit])
+        ask.source.program((edit,))
     except (LookupError, SyntaxError, ValueError) as error:
         raise ValueError(f"add: {where}: {error}") from None
     return ask, mistake

@@ -56,6 +56,7 @@ class Source:
         self.arguments = tuple(inspect.signature(self.original).parameters)
         [self.tree] = ast.parse(self.text).body
         self.body = self.tree.body[1:] if ast.get_docstring(self.tree) else self.tree.body
+        self._programs = {}
 
     @cached_property
     def lines(self):
@@ -109,7 +110,12 @@ class Source:
         return Program(self, self.text)
 
     def program(self, edits=()):
-        """The function with the edits as a `Program`; it shares the statements that are as they were."""
+        """The function with the edits as a `Program`, made once; it shares the statements that are as they were."""
+        if edits not in self._programs:
+            self._programs[edits] = self._changed(edits)
+        return self._programs[edits]
+
+    def _changed(self, edits):
         tops = {self.find(edit.line).top for edit in edits}
         if self._program.whole is not None or len(self.body) - 1 in tops:
             return Program(self, self.edited(edits))
