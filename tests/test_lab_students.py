@@ -1,6 +1,7 @@
 """Student code in other styles: never accused where it is right, and its slips named."""
 
 from functools import lru_cache
+from itertools import combinations
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ from minibn.labs import LABS
 from minibn.labs.answers import leaves
 from minibn.labs.draws import draws_of
 from minibn.labs.ladder import Judge
+from minibn.labs.replay import ROUNDING
 
 FOLDER = Path(__file__).parent / "students"
 FILES = sorted(path.stem for path in FOLDER.glob("lab*.py"))
@@ -80,3 +82,28 @@ def test_slips_on_ten_seeds():
     for dtype, share in ((float, 0.98), (np.float32, 0.95)):
         hits = [of_the_slip(slip, seed, dtype)[1] for slip in known for seed in range(30, 40)]
         assert sum(hits) >= share * len(hits), f"{sum(hits)} of {len(hits)} in {dtype.__name__}"
+
+
+def pairs_of_slips(seed):
+    """(slip, slip, answers): two of one function that go together in the text, and change more than either alone."""
+    for pair in combinations([slip for slip in SLIPS if slip.title], 2):
+        (file, function), other = ((slip.file, slip.function) for slip in pair)
+        if (file, function) != other or pair[0].title == pair[1].title:
+            continue
+        try:
+            one, two, both = (answers_of(file, function, seed, slips) for slips in (pair[:1], pair[1:], pair))
+        except (AssertionError, TypeError, ValueError):     # one takes the text of the other, or it does not run
+            continue
+        judge = judge_of(file, function, seed)
+        if all(judge._apart(both, answers) > ROUNDING for answers in (one, two, judge.right)):
+            yield *pair, both
+
+
+@pytest.mark.slow
+def test_two_slips_are_both_named():
+    """At least 95 of 100 pairs that are really two."""
+    named = []
+    for one, two, answers in pairs_of_slips(41):
+        found = titles(judge_of(one.file, one.function, 41).judge(answers))
+        named.append(one.title in found and two.title in found)
+    assert len(named) > 150 and sum(named) >= 0.95 * len(named), f"{sum(named)} of {len(named)}"

@@ -4,6 +4,7 @@ import json
 import re
 import subprocess
 import sys
+from itertools import combinations
 
 import lab_class
 import numpy as np
@@ -18,8 +19,9 @@ from minibn.labs.grade import grade_file
 from minibn.labs.ladder import Judge
 from minibn.labs.make import module_text, notebook, solution_lines, without_solution
 from minibn.labs.mistakes import MISTAKES
+from minibn.labs.replay import wrong
 from minibn.labs.sandbox import Limits
-from minibn.labs.source import code_of
+from minibn.labs.source import Edit, code_of
 from minibn.labs.variants import VARIANTS, standard_of
 
 ASKS = [(lab, ask) for lab in LABS.values() if lab.judge == "functions" for ask in lab.asks]
@@ -92,6 +94,38 @@ def test_what_is_not_in_the_table_is_not_guessed():
         answer["0"] = answer["0"] * 1.37 + 0.1
     found = judge_of(ask).judge(answers)
     assert found.verdict == "unrecognised" and not found.mistakes
+
+
+def test_no_mistake_explains_what_it_does_not_return():
+    """dhat is nobody's: a mistake that returns another quantity in its place has said nothing of dhat itself."""
+    ask = BY_NAME["lab2 batch_norm_backward"][1]
+    answers = answers_of(ask, [])
+    for answer in answers:
+        answer["4"] = np.cos(answer["4"])
+    found = judge_of(ask).judge(answers)
+    assert {fault.name for fault in found.faults} >= {"dhat"} or found.verdict == "right"
+    assert not found.mistakes
+
+
+@pytest.mark.parametrize("old, new, part", [
+    ("x = a + b + c", "x = a + c", "+ b"), ("x = a + b + c", "x = a + b", "+ c"),
+    ("x = (m + 2 * v)", "x = (2 * v)", "m +"), ("x = a.sum(0)", "x = a.mean(0)", "sum"), ("x = a", "x = 2 * a", "")])
+def test_an_edit_is_as_small_as_can_be(old, new, part):
+    edit = Edit.between(old, new)
+    assert edit.edited == new and old[edit.begin:edit.end].strip() == part
+
+
+def test_the_lines_that_are_wrong_are_found():
+    """Two edits of two lines: the wrong quantities of one and of the other, and no third; for 95 of 100 pairs."""
+    ask = BY_NAME["lab2 batch_norm_backward"][1]
+    judge = judge_of(ask)
+
+    def faults(*rows):
+        return {fault.name for fault in wrong(judge.distances(answers_of(ask, [row.edit for row in rows])))}
+
+    pairs = [pair for pair in combinations(ask.mistakes, 2) if pair[0].line != pair[1].line]
+    exact = [faults(*pair) == faults(pair[0]) | faults(pair[1]) for pair in pairs]
+    assert sum(exact) >= 0.95 * len(exact), f"{sum(exact)} of {len(exact)}"
 
 
 @pytest.mark.parametrize("value", [0.0, 1.0])

@@ -87,10 +87,13 @@ class Judge:
         return [leaves(function(**draw.arguments)) for draw in self.draws]
 
     def program_with(self, *mistakes):
-        """The library's function with these mistakes; None where two change the same part of a line."""
+        """The library's function with these mistakes; None where two on one line do not go together."""
         edits = tuple(row.edit for row in mistakes)
-        apart = all(a.line != b.line or a.end <= b.begin or b.end <= a.begin for a, b in combinations(edits, 2))
-        return self.source.program((*self.standard, *edits)) if apart else None
+        apart = all(a.apart(b) for a, b in combinations(edits, 2))
+        try:
+            return self.source.program((*self.standard, *edits)) if apart else None
+        except SyntaxError:     # what is left of the line is no line
+            return None
 
     def result_with(self, mistake):
         """What the library's function returns with this mistake."""
@@ -198,8 +201,10 @@ class Judge:
             return None
         moved = {row: {fault.name for fault in faults if marks[row].get(fault) != marks[None].get(fault)}
                  for row in self.mistakes}      # the names that a mistake changes in some draw
-        return (self._several(answers, base, left, tolerance)
-                or self._pair(answers, base, left, moved, tolerance))
+        several = self._several(answers, base, left, tolerance)
+        if several and len(several.mistakes) <= 2:
+            return several
+        return self._pair(answers, base, left, moved, tolerance) or several
 
     def _several(self, answers, base, left, tolerance):
         """The fewest mistakes that together explain everything, each of which breaks nothing."""

@@ -58,7 +58,7 @@ def _made(row, where):
     kind = row.get("kind", "the wrong quantity")
     if kind not in KINDS:
         raise ValueError(f"add: {where}: expected kind to be one of {', '.join(KINDS)}, got {kind!r}")
-    edit = Edit(row["line"], 0, len(row["line"]), row["edited"])
+    edit = Edit.between(row["line"], row["edited"])
     mistake = Mistake(ask.module, ask.function, edit, kind, row["title"], row["explanation"],
                       row.get("equation", "Section 3"), "", "any")
     try:

@@ -71,6 +71,8 @@ def replay(program, draws, answers, largest, judged=None, marks=None):
                 program.run(draw.arguments, exchange)
         except Exception:       # the lines below meet numbers that they were not made for
             found[Fault(number, "")] = np.inf
+    for fault in set(judged or ()) - found.keys():      # a program without it says nothing of it
+        found[fault] = np.inf
     return found
 
 

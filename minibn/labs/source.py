@@ -6,13 +6,16 @@ without its comment, and is found again by that text, so that a table of edits f
 
 import ast
 import inspect
+import re
 import textwrap
 from copy import copy
 from functools import cached_property
 from importlib import import_module
 from operator import attrgetter
+from os.path import commonprefix
 from typing import NamedTuple
 
+TOKEN = re.compile(r"\s+|\w+|\*\*|.")
 RESULT = "result"       # the name of what a function returns without a name
 
 
@@ -33,6 +36,21 @@ class Edit(NamedTuple):
     begin: int
     end: int
     new: str
+
+    @classmethod
+    def between(cls, line, edited):
+        """The smallest edit that makes one line of another: two on one line often leave each other alone."""
+        old, new = (TOKEN.findall(text) for text in (line, edited))
+        tail = len(commonprefix([old[::-1], new[::-1]]))
+        old, new = old[:len(old) - tail], new[:len(new) - tail]
+        head = len(commonprefix([old, new]))
+        begin = len("".join(old[:head]))
+        return cls(line, begin, begin + len("".join(old[head:])), "".join(new[head:]))
+
+    def apart(self, other):
+        """Whether both can be made: they are of two lines, or have no more than a space in common."""
+        first, second = sorted((self, other), key=lambda edit: edit.begin)
+        return self.line != other.line or not self.line[second.begin:first.end].strip()
 
     @property
     def edited(self):
@@ -89,12 +107,13 @@ class Source:
         return found[0]
 
     def edited(self, edits=()):
-        """The source with all edits in place; of two on one line, neither may touch the other's part."""
+        """The source with all edits in place, which have to be `apart`."""
         lines = self.text.splitlines()
         for text in {edit.line for edit in edits}:
-            line, new = self.find(text), text
+            line, new, end = self.find(text), text, len(text)
             for edit in sorted((edit for edit in edits if edit.line == text), key=lambda edit: -edit.begin):
-                new = new[:edit.begin] + edit.new + new[edit.end:]
+                new = new[:edit.begin] + edit.new + new[min(edit.end, end):]
+                end = edit.begin
             indent = lines[line.first][:len(lines[line.first]) - len(lines[line.first].lstrip())]
             lines[line.first:line.last + 1] = [indent + new] + [""] * (line.last - line.first)
         return "\n".join(lines)
@@ -152,9 +171,11 @@ class Program:
             return
         *body, last = body
         self.called = source.name
-        self.places = places_of(last.value, {name for node in body for name in assigned(node)})
-        if RESULT in self.places:
-            body.append(ast.copy_location(ast.Assign([ast.Name(RESULT, ast.Store())], last.value), last))
+        self.places = places_of(source.body[-1].value, {name for node in source.body for name in assigned(node)})
+        parts = {name: ast.unparse(_part(last.value, path)) for name, path in self.places.items()}
+        other = {name: part for name, part in parts.items() if part != name}    # that is returned in its place
+        if other:
+            body += ast.parse(f"{', '.join(other)} = {', '.join(other.values())}").body
         self.nodes = body
         last_of = self._last()
         self.steps = [self._step(number, node, last_of) for number, node in enumerate(body)]
@@ -208,16 +229,25 @@ def _names_in(target):
     return [target.id]
 
 
+def _part(value, path):
+    """What a returned expression has at a path. {**locals(), "di": dg} has dg at di."""
+    for key in filter(None, path.split(".")):
+        if isinstance(value, ast.Dict):
+            named = {one.value: part for one, part in zip(value.keys, value.values, strict=True) if one}
+        elif ast.unparse(value) == "locals()":
+            named = {}
+        else:
+            named = {str(number): part for number, part in enumerate(getattr(value, "elts", None) or value.args)}
+        value = named.get(key) or ast.Name(key, ast.Load())
+    return value
+
+
 def places_of(value, known, path=""):
     """Where a returned expression has each name: {} of ``locals()`` is everything, under its own name."""
     if isinstance(value, ast.Name):
         return {value.id: path} if value.id in known else {}
     if isinstance(value, ast.Call) and ast.unparse(value) == "locals()":
         return {name: name for name in known}
-    if isinstance(value, ast.Dict):                     # {**locals(), "di": dg}: a mistake that returns another's value
-        own = {key.value: name.id for key, name in zip(value.keys, value.values, strict=True)
-               if key is not None and isinstance(name, ast.Name)}
-        return {**{name: name for name in known if name not in own}, **{name: key for key, name in own.items()}}
     parts = value.elts if isinstance(value, ast.Tuple) else value.args if isinstance(value, ast.Call) else []
     if not parts or not all(isinstance(part, ast.Name | ast.Tuple | ast.Call) for part in parts) or (
             isinstance(value, ast.Call) and not ast.unparse(value.func)[0].isupper()):

@@ -80,19 +80,14 @@ class Table:
         """A row: in the line that begins with `start`, `new` stands in the place of `part` (None: of all behind ``=``).
         """
         line = self.line(start)
-        if part is None:
-            begin = line.index(" = ") + 3
-            end = len(line)
-        else:
-            if line.count(part) != 1:
-                raise LookupError(f"{self.source.name}: expected {part!r} once in {line!r}; correct the row {title!r}")
-            begin = line.index(part)
-            end = begin + len(part)
-        self.put(Edit(line, begin, end, new), kind, title, explanation, tensor=tensor, check=check, equation=equation)
+        part = line.partition(" = ")[2] if part is None else part
+        if line.count(part) != 1:
+            raise LookupError(f"{self.source.name}: expected {part!r} once in {line!r}; correct the row {title!r}")
+        self.put(line, line.replace(part, new), kind, title, explanation, tensor=tensor, check=check, equation=equation)
 
-    def put(self, edit, kind, title, explanation, *, tensor=None, check=None, equation=None):
-        """A row of an `Edit`."""
+    def put(self, line, edited, kind, title, explanation, *, tensor=None, check=None, equation=None):
+        """A row: a whole line, and what stands in its place."""
         if kind not in KINDS:
             raise ValueError(f"kind: expected one of {', '.join(KINDS)}, got {kind!r}")
-        self.rows.append(Mistake(self.source.module, self.source.name, edit, kind, title, explanation,
-                                 equation or self.equation, check or self.check, tensor or self.tensor))
+        self.rows.append(Mistake(self.source.module, self.source.name, Edit.between(line, edited), kind, title,
+                                 explanation, equation or self.equation, check or self.check, tensor or self.tensor))

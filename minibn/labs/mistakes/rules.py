@@ -7,7 +7,6 @@ somewhere. The sentences say what the rule did, with the names of the line.
 import ast
 
 from minibn.labs.mistakes.row import Table
-from minibn.labs.source import Edit
 
 SLOPES = {"dtanh": "dsigmoid", "dsigmoid": "dtanh"}
 CURVES = {"tanh": "sigmoid", "sigmoid": "tanh"}
@@ -34,11 +33,11 @@ def _rows(declaration, name, check, edits_of):
             continue
         target = " and ".join(line.names)
         for part, new, kind, title, explanation, *seen_by in edits_of(line.text, node.value, target, alike, table):
-            edit = Edit(line.text, part.col_offset, part.end_col_offset, new)
+            edited = line.text[:part.col_offset] + new + line.text[part.end_col_offset:]
             if title in (row.title for row in table.rows):
                 title += ", second place"
             inputs = {"check": check.replace("step, minibatch", seen_by[0])} if seen_by else {}
-            table.put(edit, kind, title, explanation, equation=equation, **inputs)
+            table.put(line.text, edited, kind, title, explanation, equation=equation, **inputs)
         alike |= _after(line.text, alike)
     return table.rows
 
