@@ -1,5 +1,6 @@
 """From a student's file to points: what each blank of a lab gets, and why."""
 
+import re
 from dataclasses import asdict, dataclass, field
 from functools import lru_cache
 from pathlib import Path
@@ -11,9 +12,11 @@ from minibn.labs.draws import draws_of
 from minibn.labs.ladder import Judge, hints
 from minibn.labs.place import in_place
 from minibn.labs.sandbox import LIMITS, Reply, run_file
+from minibn.labs.source import RESULT
 from minibn.labs.submission import read
 from minibn.labs.variants import standard_of, variant_of
 
+WORD = re.compile(r"[^\W\d]\w*")
 HINT_LEVELS = (1, 2, 3, 4)
 
 
@@ -164,7 +167,8 @@ def _result(ask, judge, blank, names, finding, answers, left):
     result.verdict = finding.verdict
     bad = {kinds[fault.draw] for fault in finding.faults} if finding.verdict == "unrecognised" else set(kinds)
     result.points = blank.points * _share(kinds, bad) if finding.verdict == "unrecognised" else 0.0
-    result.where = {"lines": sorted(segment), "outputs": sorted({fault.name for fault in faults}), "kinds": sorted(bad)}
+    result.where = {"lines": [name for name in judge.program.places if name in segment],
+                    "outputs": sorted({fault.name for fault in faults}), "kinds": sorted(bad)}
     result.hints = [words for _, words in finding.messages]
     if finding.verdict == "unrecognised":
         result.hints += hints(judge, answers, finding)
@@ -172,20 +176,20 @@ def _result(ask, judge, blank, names, finding, answers, left):
 
 
 def _segment(ask, judge, answers, finding, names):
-    """The lines of a blank that may hold what was not recognised: from the last quantity that is right to the fault."""
-    known = {name for fault in judge.distances(answers) for name in [fault.name]}
+    """The names of a blank whose lines may hold what was not recognised: a fault, and what it is made of.
+
+    Backwards, up to the quantities that were compared themselves.
+    """
+    known = {fault.name for fault in judge.distances(answers)}
     wrong = {fault.name for fault in finding.unexplained or finding.faults}
-    lines, open_names = [], []
-    for line in ask.source.lines:
-        for name in line.names:
-            open_names.append(name)
-            if name in wrong or not known:
-                lines += open_names
-            if name in known:
-                open_names = []
-    if "" in wrong or "result" in wrong or not lines:
-        lines = [name for line in ask.source.lines for name in line.names]
-    return set(lines) & set(names) or (set(names) if "result" in wrong else set())
+    if wrong & {"", RESULT}:
+        return set(names)
+    lines = [(set(line.names), set(WORD.findall(line.text))) for line in ask.source.lines]
+    found, more = set(), wrong
+    while more:
+        found |= more
+        more = {name for assigned, used in lines if assigned & more for name in used} - known - found
+    return found & set(names)
 
 
 def _share(kinds, bad):

@@ -51,6 +51,8 @@ def check(folder, seed=None, limits=LIMITS, run=run_file):
     attempts = _count(folder, results, (folder / f"{lab.name}.py"))
     for result in results:
         result.hint_level = settings.get("hints") or min(LAST_LEVEL, attempts.get(result.id, 1))
+    if not settings.get("hints") and any(result.mistakes and result.hint_level < LAST_LEVEL for result in results):
+        remarks = [*remarks, "the hints say more with each attempt: change something and check again"]
     return screen(lab, results, remarks, log, seed), all(result.points == result.max for result in results)
 
 

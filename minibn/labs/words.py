@@ -3,6 +3,7 @@
 from minibn.labs.mistakes import MISTAKES
 
 BY_ID = {row.id: row for row in MISTAKES}
+NAMES = {row.line.partition(" = ")[0] for row in MISTAKES}
 VERDICTS = {"right": "right", "one": "one mistake", "several": "several mistakes", "unrecognised": "not right",
             "blank": "still blank", "crashed": "did not run", "timeout": "no answer in time",
             "memory": "too much memory", "format": "not what was asked for"}
@@ -30,7 +31,7 @@ def sentences(result):
     kinds = result.where.get("kinds", [])
     if kinds and "plain" not in kinds and result.verdict != "right":
         said.append(f"It shows only with {' and '.join(KINDS[kind] for kind in kinds)}.")
-    said += [f"{hint[0].upper()}{hint[1:]}." for hint in result.hints]
+    said += [f"{_upper(hint)}." for hint in result.hints]
     if result.float32:
         said.append("Your code computes in float32: keep the dtype of the arguments.")
     said += [f"Also: {remark}." for remark in result.remarks]
@@ -62,5 +63,6 @@ def _lines(rows, level):
 
 def _upper(text):
     """With a capital, where that is no name of a quantity."""
-    first = text.split(" ")[0]
-    return text[0].upper() + text[1:] if first.isalpha() and first.islower() and len(first) > 3 else text
+    first = text.split(" ")[0].rstrip(":,")
+    named = {first, first.removeprefix("d")} & NAMES or not first.isalpha() or len(first) == 1
+    return text if named else text[0].upper() + text[1:]

@@ -138,6 +138,10 @@ backward.add(
     "You divided the sum over the batch by N. The loss adds up over the examples, so the gradient of beta is a sum. "
     "Look at how the examples are collected.", tensor="beta")
 backward.add(
+    "dbeta =", "dy.sum(axis=all_rows)", "dy.sum(axis=all_rows) / len(dy)", SUM, "dbeta divided by the first axis",
+    "You divided the sum by the length of the first axis, N or T. The loss adds up over the examples, so the gradient "
+    "of beta is a sum. Look at how the examples are collected.", tensor="beta")
+backward.add(
     "dbeta =", "dy", "(gamma * dy)", FACTOR, "dbeta scaled by gamma",
     "You multiplied the gradient of beta by gamma. Beta is added behind gamma, so gamma does not touch it. Look at the "
     "order of the two in the forward pass.", tensor="beta")
@@ -157,6 +161,11 @@ backward.add(
     "dgamma =", "sum", "mean", SUM, "dgamma is a mean",
     "You divided the sum over the batch by N. All examples share gamma, and their gradients add up. Look at how the "
     "examples are collected.", tensor="gamma")
+backward.add(
+    "dgamma =", "(dy * hat).sum(axis=all_rows)", "(dy * hat).sum(axis=all_rows) / len(dy)", SUM,
+    "dgamma divided by the first axis",
+    "You divided the sum by the length of the first axis, N or T. All examples share gamma: their gradients add up. "
+    "Look at how the examples are collected.", tensor="gamma")
 backward.add(
     "dgamma =", "all_rows", "-2", SHAPE, "dgamma not summed over time",
     "You summed over the examples but not over the time steps. One gamma serves all steps. Look at the shape of gamma.",
