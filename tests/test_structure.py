@@ -10,7 +10,7 @@ import minibn
 PACKAGE = Path(minibn.__file__).parent
 ROOMS = ("machine", "errors", "tables", "questions", "backend", "statistics", "equations", "initializers", "cells",
          "kernels", "layers", "models", "exchange", "gradcheck", "tracing", "optimizers", "data", "training",
-         "teaching", "studies", "pictures", "labs", "bench", "cli")
+         "sweeps", "teaching", "studies", "pictures", "labs", "bench", "cli")
 FOREIGN = {"torch", "jax", "tensorflow", "autograd"}
 FILES = sorted(PACKAGE.rglob("*.py"))
 

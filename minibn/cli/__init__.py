@@ -8,7 +8,7 @@ import os
 import sys
 
 import minibn
-from minibn.cli import lab, runs, tools
+from minibn.cli import lab, runs, sweeps, tools
 from minibn.cli.parser import Parser
 from minibn.training.display import tell
 
@@ -90,6 +90,6 @@ def _parser():
                     epilog="MINIBN_DATA names a folder with data sets; MINIBN_DEBUG=1 shows tracebacks.")
     parser.add_argument("--version", action="version", version=f"minibn {minibn.__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for add in (*runs.COMMANDS, *tools.COMMANDS, lab.add_lab):
+    for add in (*runs.COMMANDS, *sweeps.COMMANDS, *tools.COMMANDS, lab.add_lab):
         add(commands)
     return parser

@@ -27,10 +27,10 @@ def add_train(commands):
         add_progress(parser)
         for f in fields(task.config):
             if f.name not in ("task", "cell"):      # which TASK and --model say
-                _add_option(parser, task, f)
+                add_option(parser, task, f)
 
 
-def _add_option(parser, task, f):
+def add_option(parser, task, f, **more):
     """One option from one field of a configuration. Only what the user gives reaches the handler."""
     kind, choices, shown = (f.metadata[key] for key in ("kind", "choices", "shown"))
     if kind is bool:
@@ -40,7 +40,7 @@ def _add_option(parser, task, f):
     else:
         metavar = f"{{{','.join(shown)}}}" if shown else None if choices else kind.__name__.upper()
         form = {"type": kind, "choices": choices, "metavar": metavar}
-    parser.add_argument(f"--{f.name.replace('_', '-')}", default=argparse.SUPPRESS, **form,
+    parser.add_argument(f"--{f.name.replace('_', '-')}", default=argparse.SUPPRESS, **form, **more,
                         help=f"{f.metadata['help']} (default: {_default_text(task, f)})")
 
 

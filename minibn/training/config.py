@@ -135,6 +135,10 @@ class TrainConfig(make_dataclass("_WithCellOptions", cell_fields(), bases=(_Name
         """What is recorded of a `Score`, by name."""
 
     @abstractmethod
+    def error_rate(self, measures):
+        """The share of wrong predictions, by which models are chosen."""
+
+    @abstractmethod
     def summary(self, measures):
         """The measures of a `Score` in words."""
 

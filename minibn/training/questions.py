@@ -108,6 +108,9 @@ class QuestionConfig(TrainConfig):
     def measures(self, score):
         return {"loss": score.loss, "error": 1 - score.accuracy, "predictions": score.predictions}
 
+    def error_rate(self, measures):
+        return measures["error"]
+
     def summary(self, measures):
         return f"loss {measures['loss']:.4f}, {100 * measures['error']:.2f} % of the answers wrong"
 

@@ -68,6 +68,9 @@ class TextConfig(TrainConfig):
         """The loss in nats; outside of it always bits per character."""
         return {"loss": score.loss, "bits_per_character": score.bits, "error_rate": 1 - score.accuracy}
 
+    def error_rate(self, measures):
+        return measures["error_rate"]
+
     def summary(self, measures):
         bits, errors = measures["bits_per_character"], measures["error_rate"]
         return f"{bits:.4f} bits per character, {100 * errors:.2f} % of the characters wrong"
