@@ -574,6 +574,8 @@ def test_in_order_and_permutation():
 
 
 def test_the_authors_map_is_with_replacement():
+    drawn = data.pixel_order("replacement", 784, seed=3)        # of 784 draws about 784 / e are of no pixel
+    assert drawn.shape == (784,) and 470 < len(set(drawn.tolist())) < 520
     order = data.pixel_order("authors_seed1", 784, seed=99)  # the seed is part of the name
     assert order.dtype == np.int64 and order.shape == (784,)
     assert order[:10].tolist() == [37, 235, 72, 767, 715, 645, 144, 129, 583, 749]
@@ -587,7 +589,7 @@ def test_bad_pixel_orders():
     with pytest.raises(ValueError, match="784 pixels .* got 196"):
         data.pixel_order("authors_seed1", 196)
     with pytest.raises(
-        ValueError, match="index_map must be one of in_order, permutation, authors_seed1, got 'perm'"
+        ValueError, match="index_map must be one of in_order, permutation, replacement, authors_seed1, got 'perm'"
     ):
         data.pixel_order("perm")
     with pytest.raises(ValueError, match="pixels must be at least 1, got 0"):

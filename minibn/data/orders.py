@@ -4,7 +4,7 @@ import operator
 
 import numpy as np
 
-INDEX_MAPS = ("in_order", "permutation", "authors_seed1")
+INDEX_MAPS = ("in_order", "permutation", "replacement", "authors_seed1")
 
 
 def pixel_order(index_map, pixels=784, seed=1):
@@ -12,14 +12,15 @@ def pixel_order(index_map, pixels=784, seed=1):
 
     Parameters
     ----------
-    index_map : {"in_order", "permutation", "authors_seed1"}
+    index_map : {"in_order", "permutation", "replacement", "authors_seed1"}
         "in_order": row by row. "permutation": every pixel once, in an order drawn from ``seed``, as the paper
-        says. "authors_seed1": what the authors' program did with its default seed 1, 784 independent draws
+        says. "replacement": as many independent draws, so that some pixels are read twice and about 37 % never.
+        "authors_seed1": what the authors' program did with its default seed 1, 784 independent draws
         *with replacement*: 501 distinct pixels, one of them six times, 283 pixels never read.
     pixels : int
         Pixels per image; "authors_seed1" is defined for 784 only.
     seed : int or sequence of int
-        For "permutation" only; whatever `numpy.random.default_rng` takes.
+        For "permutation" and "replacement"; whatever `numpy.random.default_rng` takes.
 
     Returns
     -------
@@ -33,11 +34,13 @@ def pixel_order(index_map, pixels=784, seed=1):
         return np.arange(pixels)
     if index_map == "permutation":
         return np.random.default_rng(seed).permutation(pixels)
+    if index_map == "replacement":
+        return np.random.default_rng(seed).integers(0, pixels, size=pixels)
     if index_map == "authors_seed1":
         if pixels != 784:
             raise ValueError(
                 f"index_map='authors_seed1' is defined for 784 pixels (28x28), got {pixels}; "
-                "use side 28 or index_map='permutation'"
+                "use side 28 or index_map='replacement'"
             )
         # The legacy generator is frozen by NumPy's policy: these draws are those of the authors' program.
         return np.random.RandomState(1).randint(0, 784, size=784, dtype=np.int64)

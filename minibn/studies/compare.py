@@ -18,7 +18,8 @@ __all__ = ["compared", "draw", "write_csv"]
 
 QUARTILES = (25, 50, 75)
 ABOUT = ("Median (quartiles) over the seeds, the lowest validation error first. Each run is judged where its own error "
-         "on the validation set, with batch statistics, is lowest; its test is of that model, with population statistics.")
+         "on the validation set, with batch statistics, is lowest; its test is of that model, with population "
+         "statistics.")
 
 
 def compared(folders):

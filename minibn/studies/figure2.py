@@ -13,6 +13,7 @@ PUBLISHED = {"in_order": "figure_2_mnist", "authors_seed1": "figure_2_pmnist"}
 INDEX_MAPS = {
     "in_order": "pixels in order",
     "permutation": "permuted pixels",
+    "replacement": "pixels drawn with replacement",
     "authors_seed1": "pixels by the authors' index map",
 }
 TABLE_ITERATIONS = (500, 1_000, 2_500, 5_000, 10_000, 20_000, 40_000, 50_000, 70_000, 100_000)

@@ -4,6 +4,7 @@ from dataclasses import dataclass, replace
 
 from minibn.data import load_mnist, load_mnist_subset, pixel_order
 from minibn.data.mnist import FILES, SUBSET_FILE
+from minibn.data.orders import INDEX_MAPS
 from minibn.models import SequenceClassifier
 from minibn.training.config import Task, TrainConfig
 from minibn.training.options import option
@@ -28,9 +29,10 @@ class ImageConfig(TrainConfig):
     side: int = option("images of 28x28 pixels, or averaged down to 14x14", choices=(28, 14))
     index_map: str = option(
         "order of the pixels: auto is in_order for mnist and permutation (drawn from the seed) for pmnist; "
-        "authors_seed1 is the map of the paper's published curves, drawn with replacement",
+        "authors_seed1 is the map of the paper's published curves, drawn with replacement; replacement draws such a map "
+        "from the seed",
         "auto",
-        ("auto", "in_order", "permutation", "authors_seed1"),
+        ("auto", *INDEX_MAPS),
     )
     kind = "images"
 
@@ -54,7 +56,7 @@ class ImageConfig(TrainConfig):
         super().check_together()
         if (self.task == "mnist") != (self.index_map == "in_order"):
             raise ValueError(f"index_map: {self.index_map!r} does not belong to task {self.task!r}; mnist is in_order, "
-                             "pmnist is permutation or authors_seed1")
+                             "pmnist is permutation, replacement or authors_seed1")
         if self.index_map == "authors_seed1" and self.side != 28:
             raise ValueError(f"index_map: authors_seed1 is a map of 28x28 images, got side {self.side}; use --side 28")
 
