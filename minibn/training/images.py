@@ -29,8 +29,8 @@ class ImageConfig(TrainConfig):
     side: int = option("images of 28x28 pixels, or averaged down to 14x14", choices=(28, 14))
     index_map: str = option(
         "order of the pixels: auto is in_order for mnist and permutation (drawn from the seed) for pmnist; "
-        "authors_seed1 is the map of the paper's published curves, drawn with replacement; replacement draws such a map "
-        "from the seed",
+        "authors_seed1 is the map of the paper's published curves, drawn with replacement; replacement draws such a "
+        "map from the seed",
         "auto",
         ("auto", *INDEX_MAPS),
     )
