@@ -10,6 +10,7 @@ from pathlib import Path
 from minibn.errors import check_choice, check_integer
 from minibn.studies.figure import OPTIONS
 from minibn.studies.output import plain, save_figure, write_numbers
+from minibn.sweeps import run_folders
 
 __all__ = ["FIGURES", "reproduce"]
 
@@ -28,7 +29,7 @@ def reproduce(name, output="runs/figures", runs=(), seed=1, seeds=1, numbers=Non
     output : path-like
         Folder to write to; made where it is missing. Files of these names in it are replaced.
     runs : sequence of path-like
-        The folders of the training runs to draw.
+        The folders of the training runs to draw; that of a sweep stands for all of its runs.
     seed, seeds : int
         The (first) seed of whatever the figure draws at random, and how many of them.
     numbers : path-like, optional
@@ -58,6 +59,7 @@ def reproduce(name, output="runs/figures", runs=(), seed=1, seeds=1, numbers=Non
     elif "runs" in figure.takes and not runs and not figure.alone:
         raise ValueError(f"runs: {name} is drawn from training runs, got none; name their folders")
     else:
+        options["runs"] = run_folders(runs)
         found = plain(figure.compute(**{option: options[option] for option in figure.takes}))
     text, panels = figure.table(found), figure.panels(found)
     output = Path(output)

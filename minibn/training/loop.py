@@ -28,7 +28,7 @@ from minibn.training.tasks import make_config
 from minibn.training.validation import draw_noise, estimate_statistics, score
 
 
-def train(config, folder, resume=False, progress="auto", stop=None):
+def train(config, folder, resume=False, progress="auto"):
     """Train a model as the configuration says; the run is a folder.
 
     Parameters
@@ -42,8 +42,6 @@ def train(config, folder, resume=False, progress="auto", stop=None):
         job that may be killed at any moment can always be started with the same command.
     progress : {"auto", "bar", "lines", "none"}
         What to show on stderr.
-    stop : callable, optional
-        Asked after each iteration: where it says yes, training ends as after Ctrl-C.
 
     Returns
     -------
@@ -62,7 +60,7 @@ def train(config, folder, resume=False, progress="auto", stop=None):
     OSError
         If something cannot be written. What was saved before is kept.
     Interrupted
-        After Ctrl-C, or as `stop` says, when everything has been saved.
+        After Ctrl-C, when everything has been saved.
     """
     config = make_config(**config.to_dict())        # whoever made it: nothing is written before all values are checked
     with HeldFolder(folder) as held:
@@ -72,7 +70,7 @@ def train(config, folder, resume=False, progress="auto", stop=None):
         training = _Training(config, held.folder)
         # Numbers that are not finite are looked for where they matter; NumPy's warnings would only come first.
         with np.errstate(all="ignore"), training.opened(found):
-            return training.run(progress, stop or (lambda: False))
+            return training.run(progress)
 
 
 class _Training(Resumable):
@@ -85,7 +83,7 @@ class _Training(Resumable):
 
     # ------------------------------------------------------------------ the loop
 
-    def run(self, progress, stop):
+    def run(self, progress):
         config, now = self.config, self.progress
         if now.finished:
             tell(f"{config.title}: this run is finished; --iterations above {config.iterations} continues it")
@@ -99,7 +97,7 @@ class _Training(Resumable):
                 while now.iteration < config.iterations:
                     self.iterate()
                     self.display.advance()
-                    stopping = interrupt.asked or stop()    # once: Ctrl-C may come meanwhile, for the next iteration
+                    stopping = interrupt.asked      # once: if Ctrl-C comes in the meantime, the next iteration is saved
                     self.keep_books(stopping)
                     if stopping:
                         raise Interrupted(f"saved iteration {now.iteration} in {self.folder}")

@@ -1,20 +1,23 @@
 """Executing a sweep through joblib: processes on this machine, or the workers of a dask cluster."""
 
+import logging
 import os
 import threading
+from concurrent.futures import CancelledError
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from minibn.errors import check_integer
 from minibn.machine import available_cores
 from minibn.sweeps.state import State, words
-from minibn.sweeps.worker import run_one
+from minibn.sweeps.worker import die_with, run_one
 from minibn.training.display import Display, tell
 
 __all__ = ["sweep"]
 
 POOLS = 3           # that may break, because a worker was killed
 LOOK = 2.0          # seconds between two looks at the folders
+PATIENCE = 10       # seconds until a scheduler has answered
 
 
 def sweep(planned, folder, jobs=None, scheduler=None, progress="auto"):
@@ -59,7 +62,7 @@ def sweep(planned, folder, jobs=None, scheduler=None, progress="auto"):
         display = Display(progress, state.first, state.total, f"sweep on {state.task}")
         watch = _Watch(state, display)
         try:
-            _work(planned, state, parallel, watch, None if scheduler else os.getpid())
+            _work(planned, state, parallel, watch)
         finally:
             watch.stop()
             display.close()
@@ -68,14 +71,14 @@ def sweep(planned, folder, jobs=None, scheduler=None, progress="auto"):
     return state.to_dict()
 
 
-def _work(planned, state, parallel, watch, parent):
+def _work(planned, state, parallel, watch):
     """All runs that are not finished, in one pool after the other while workers are killed."""
     from joblib import delayed
     from joblib.externals.loky.process_executor import BrokenProcessPool
 
     for pool in range(1, POOLS + 1):
         left = [one for one in planned if state.runs[one.name].status in ("waiting", "running")]
-        calls = [delayed(run_one)(one.name, str(state.folder / one.name), _given(one), parent) for one in left]
+        calls = [delayed(run_one)(one.name, str(state.folder / one.name), _given(one)) for one in left]
         if not calls:
             return
         try:
@@ -140,13 +143,18 @@ def _pools(jobs, scheduler):
         raise ImportError(f"sweep: {error.name} is not installed; pip install 'minibn[sweep]'") from None
     as_they_end = {"return_as": "generator_unordered", "batch_size": 1}
     if not scheduler:
-        with parallel_config("loky", inner_max_num_threads=1):
+        with parallel_config("loky", inner_max_num_threads=1, initializer=die_with, initargs=(os.getpid(),)):
             yield lambda: Parallel(jobs, **as_they_end)
         return
+    logging.getLogger("distributed.client").setLevel(logging.CRITICAL)      # what it has to say, we say
     try:
-        client = Client(scheduler, timeout=10, set_as_default=False)
+        client = Client(scheduler, timeout=PATIENCE, set_as_default=False)
     except (OSError, TimeoutError, ValueError) as error:
         raise OSError(f"scheduler: nobody answers at {scheduler} ({type(error).__name__}); start `dask scheduler` "
                       f"there, or correct the address") from None
-    with client, parallel_config("dask", client=client):
-        yield lambda: Parallel(-1, pre_dispatch="all", **as_they_end)
+    try:
+        with client, parallel_config("dask", client=client):
+            yield lambda: Parallel(-1, pre_dispatch="all", **as_they_end)
+    except CancelledError:
+        raise OSError(f"scheduler: {scheduler} was lost, or what it had to do was cancelled; nothing saved is "
+                      f"lost, and the same command goes on") from None
