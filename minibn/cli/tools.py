@@ -21,7 +21,7 @@ def add_reproduce(commands):
 
     parser = add_command(commands, "reproduce", _reproduce, "compute and draw a figure of the paper")
     what = "; ".join(f"{name}: {figure.help}" for name, figure in FIGURES.items())
-    parser.add_argument("name", choices=tuple(FIGURES), help=what)
+    parser.add_argument("name", choices=(*FIGURES, "all"), help=f"{what}; all: whatever the runs allow, in one page")
     parser.add_argument(
         "--output", metavar="FOLDER", type=path, default="runs/figures", help="where the picture and its numbers go"
     )
@@ -34,9 +34,12 @@ def add_reproduce(commands):
 
 
 def _reproduce(**options):
-    from minibn.studies import reproduce
+    from minibn.studies import reproduce, reproduce_all
 
-    print(reproduce(**options))
+    if options["name"] == "all":
+        print(reproduce_all(options["output"], options["runs"]))
+    else:
+        print(reproduce(**options))
 
 
 def add_demo(commands):

@@ -9,11 +9,12 @@ Every figure is one file, which declares itself in an object `FIGURE`.
 """
 
 from minibn.studies import figure1a, figure1a_lstm, figure1b, figure2, figure3a, figure3b, figure5
+from minibn.studies.everything import reproduce_all
 from minibn.studies.figure import Figure
 from minibn.studies.figures import FIGURES, reproduce
 from minibn.studies.reference import published_curve, published_curves, published_table
 
 __all__ = [
     "FIGURES", "Figure", "figure1a", "figure1a_lstm", "figure1b", "figure2", "figure3a", "figure3b", "figure5",
-    "published_curve", "published_curves", "published_table", "reproduce",
+    "published_curve", "published_curves", "published_table", "reproduce", "reproduce_all",
 ]  # fmt: skip

@@ -14,7 +14,7 @@ from minibn.training.metrics import read_metrics
 from minibn.training.packing import reading
 from minibn.training.runs import read_config
 
-__all__ = ["compared", "draw", "write_csv"]
+__all__ = ["compared", "draw", "read_runs", "write_csv"]
 
 QUARTILES = (25, 50, 75)
 ABOUT = ("Median (quartiles) over the seeds, the lowest validation error first. Each run is judged where its own error "
@@ -42,7 +42,7 @@ def compared(folders):
     ValueError
         Runs on several tasks, or none that was validated.
     """
-    groups = [_group(label, runs) for label, runs in alike(_read(folders))]
+    groups = [_group(label, runs) for label, runs in alike(read_runs(folders))]
     groups.sort(key=lambda group: np.median(group["error_rate"]))
     rows = [[group["label"], len(group["runs"]), f"{group['iteration']:,}", _spread(group["error_rate"]),
              _spread(group["loss"]), _spread(group["best_iteration"], "{:,.0f}"), _spread(group["test_error_rate"])]
@@ -69,7 +69,7 @@ def draw(folders, path):
     """The validation errors of all groups while training, PNG: medians in bands from quartile to quartile."""
     from minibn.studies.drawing import ordered_colors
 
-    groups = curves(_read(folders), "error_rate")
+    groups = curves(read_runs(folders), "error_rate")
     colors = ordered_colors(len(groups))
 
     def plot(ax):
@@ -84,8 +84,8 @@ def draw(folders, path):
     save_figure(path, plot, size=(9.0, 4.4))
 
 
-def _read(folders):
-    """The runs with their curves of "error_rate" and "loss"."""
+def read_runs(folders):
+    """Runs, and those of sweeps, on one task: what `described` gives, and "iteration", "error_rate", "loss", arrays."""
     found = []
     for folder in run_folders(folders):
         config, made_with = read_config(folder)

@@ -6,7 +6,7 @@ from minibn.studies.figure import figure_of_runs
 from minibn.studies.reference import published_curves
 from minibn.studies.runs import grouped, read_curves
 
-__all__ = ["COLORS", "FIGURE", "MODEL_NAMES", "compute", "panels", "plot", "table"]
+__all__ = ["COLORS", "FIGURE", "MODEL_NAMES", "compute", "panels", "plot", "published", "table", "title_of_run"]
 
 # The published permuted curves were made with the authors' index map; a true permutation is a harder task.
 PUBLISHED = {"in_order": "figure_2_mnist", "authors_seed1": "figure_2_pmnist"}
@@ -27,12 +27,12 @@ def compute(runs):
 
 def panels(numbers):
     """The runs grouped by what they were trained on: title -> runs."""
-    return grouped(numbers, _title)
+    return grouped(numbers, title_of_run)
 
 
 def plot(runs, ax, title=""):
     """Draw the runs of one panel, over the published curves where they are of the same images."""
-    lines = learning_curves.plot(runs, ax, MEASURE, _published(runs))
+    lines = learning_curves.plot(runs, ax, MEASURE, published(runs))
     ax.set(ylim=(0, 1), title=title, ylabel="validation accuracy")
     ax.axhline(0.1, color="#666666", linewidth=1.2, linestyle=":")
     ax.text(0.99, 0.09, "guessing", transform=ax.get_yaxis_transform(), color="#666666", horizontalalignment="right",
@@ -45,16 +45,17 @@ def table(runs):
 
     The rows are `TABLE_ITERATIONS`, or all validation points of runs too short for any of them.
     """
-    return learning_curves.table(runs, TABLE_ITERATIONS, MEASURE, _published(runs))
+    return learning_curves.table(runs, TABLE_ITERATIONS, MEASURE, published(runs))
 
 
-def _title(run):
+def title_of_run(run):
+    """What a run was trained on: which images, how large, in which order."""
     settings = run["settings"]
     images = "MNIST" if settings["data"] == "mnist" else "5,000 MNIST images"
     return f"{images}, {settings['side']}x{settings['side']}, {INDEX_MAPS[settings['index_map']]}"
 
 
-def _published(runs):
+def published(runs):
     """Published curves of the models among `runs`, if these saw what the paper's did: model -> (x, y)."""
     settings = runs[0]["settings"]          # those that make the panel's title are the same in all of them
     if settings["data"] != "mnist" or settings["side"] != 28 or settings["index_map"] not in PUBLISHED:

@@ -9,7 +9,7 @@ from minibn.studies.reference import published_curves
 from minibn.studies.runs import grouped, read_curves
 from minibn.studies.text_runs import KIND, PUBLISHED, corpus_of, is_published_text, ours_and_published
 
-__all__ = ["FIGURE", "compute", "panels", "plot", "table"]
+__all__ = ["FIGURE", "compute", "panels", "plot", "published", "table"]
 
 MEASURE = "bits_per_character"      # with batch statistics, as in the paper's figure
 EPOCH = 791     # iterations: 50,594 segments of 100 characters in batches of 64
@@ -29,7 +29,7 @@ def panels(numbers):
 
 def plot(runs, ax, title=""):
     """Draw the runs of one panel, over the published curves where they are of the same text."""
-    lines = learning_curves.plot(runs, ax, MEASURE, _published(runs), PUBLISHED)
+    lines = learning_curves.plot(runs, ax, MEASURE, published(runs), PUBLISHED)
     # An untrained model's bits, log2 of the vocabulary, would leave no room for the rest: the line comes from above.
     bits = np.concatenate([line.get_ydata(orig=False)[line.get_xdata(orig=False) > 0] for line in lines])
     margin = 0.05 * np.ptp(bits) or 0.1
@@ -43,13 +43,13 @@ def table(runs):
     The rows are the ends of the epochs that the paper's curves are compared at, or, of another text, some validation
     points.
     """
-    published = _published(runs)
-    iterations = [EPOCH * epoch for epoch in TABLE_EPOCHS] if published else _some(learning_curves.validated(runs))
-    text = learning_curves.table(runs, iterations, MEASURE, published)
-    return "\n\n".join([text, learning_curves.lowest(runs, MEASURE, published), ours_and_published(runs, published)])
+    theirs = published(runs)
+    iterations = [EPOCH * epoch for epoch in TABLE_EPOCHS] if theirs else _some(learning_curves.validated(runs))
+    text = learning_curves.table(runs, iterations, MEASURE, theirs)
+    return "\n\n".join([text, learning_curves.lowest(runs, MEASURE, theirs), ours_and_published(runs, theirs)])
 
 
-def _published(runs):
+def published(runs):
     """Published curves of the models among `runs`, if these were trained on the paper's text: model -> (x, y)."""
     if not all(map(is_published_text, runs)):
         return {}

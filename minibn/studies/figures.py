@@ -15,7 +15,7 @@ from minibn.sweeps import run_folders
 __all__ = ["FIGURES", "reproduce"]
 
 FILES = ("figure1a", "figure1a_lstm", "figure1b", "figure2", "figure3a", "figure3b", "figure4a", "figure4b", "figure5",
-         "table4")
+         "figure6", "readings", "table4")
 FIGURES = {figure.name: figure for figure in (import_module(f"minibn.studies.{file}").FIGURE for file in FILES)}
 
 
