@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from minibn.cli import main
+from minibn.studies import everything, figure6, readings
 from minibn.studies.compare import compared
 from minibn.sweeps import execute, plan, read_plan, read_sweep, run_folders, sweep
 from minibn.sweeps.plan import NAMED
@@ -357,3 +358,67 @@ def test_a_damaged_record_of_a_sweep_is_said(tmp_path, capsys):
     (tmp_path / "sweep.json").write_text(json.dumps({"task": "pmnist"}), encoding="utf-8")
     assert main(["compare", str(tmp_path)]) == 2
     assert "damaged, not the record of a sweep" in capsys.readouterr().err
+
+
+# Figures of sweeps
+
+
+@pytest.fixture(scope="module")
+def by_gamma(tmp_path_factory):
+    """Two gammas and two seeds, on images and on text."""
+    folders = []
+    for task, more in (("pmnist", TINY), ("stdlib", {"hidden": [3], "batch": [4], "length": [6], "validate_on": [8],
+                                                     "validate_every": [5], "log_every": [5], "population_on": [10],
+                                                     "population_batch": [5]})):
+        folders.append(tmp_path_factory.mktemp("gammas") / task)
+        planned = plan(task, {**more, "iterations": [10], "model": ["bnlstm"], "gamma": [0.1, 1.0]}, 2)
+        sweep(planned, folders[-1], jobs=2, progress="none")
+    return folders
+
+
+def test_figure_6_is_drawn_from_sweeps(by_gamma, tmp_path, capsys):
+    assert main(["reproduce", "figure6", "--runs", *map(str, by_gamma), "--output", str(tmp_path)]) == 0
+    said = capsys.readouterr().out
+    assert said.count("Rank correlation of gamma") == 2 and (tmp_path / "figure6.png").exists()
+    numbers = figure6.compute(run_folders(by_gamma))
+    images, text = figure6.groups(numbers).values()
+    for group in (images, text):
+        found = figure6.statement(group)
+        low, high = (np.array([run["loss"][-1] for run in group[gamma]]) for gamma in (0.1, 1.0))
+        assert np.allclose(found["difference"], high - low)
+        assert np.allclose(found["correlation"], np.sign(high - low))
+    assert "Cross-entropy in nats" in said and "Bits per character" in said
+
+
+def test_the_two_readings_of_figure_6_are_the_same_numbers():
+    printed, true = (figure6.published(True, "valid", reading) for reading in (True, False))
+    for gamma, (steps, bits) in true.items():
+        count = len(printed[gamma][0])      # what the printed axes leave out at the end
+        assert count >= len(steps) - 2
+        assert np.allclose(steps[:count] / np.log(2), printed[gamma][0], rtol=1e-4)
+        assert np.allclose(bits[:count] * np.log(2), printed[gamma][1], rtol=1e-4)
+
+
+def test_readings_are_compared_seed_by_seed(tmp_path):
+    others = [{}, {"forget_bias": 0.0}, {"gamma": 1.0}, {"noise": 0.1}]
+    planned = plan("pmnist", {**TINY, "iterations": [10]}, 2, others)
+    sweep(planned, tmp_path, jobs=2, progress="none")
+    entries = {entry["reading"]: entry for entry in readings.compute(run_folders([tmp_path]))}
+    assert set(entries) == {"", "forget bias 0.0", "gamma 1.0", "noise 0.1"} and entries[""]["change"] == [0, 0]
+    for entry in entries.values():
+        assert np.allclose(entry["change"], np.subtract(entry["error_rate"], entries[""]["error_rate"]))
+    assert "as specified" in readings.table(list(entries.values()))
+    for seed, one in zip((1, 2), entries[""]["tested"], strict=True):
+        final = records(tmp_path, planned[seed - 1])[-1]
+        assert np.isclose(one[""], 1 - final["test_accuracy"])
+        assert np.isclose(one["statistics of the test batch"], 1 - final["test_accuracy_batch_statistics"])
+
+
+def test_everything_is_one_page(by_gamma, tmp_path, monkeypatch):
+    monkeypatch.setattr(everything, "WITHOUT_RUNS", ("figure1b",))
+    said = everything.reproduce_all(tmp_path, by_gamma)
+    page = (tmp_path / "all.html").read_text(encoding="utf-8")
+    assert said.endswith("all.html") and "<script" not in page and page.count("<img") == 4
+    found = everything.rows("images", run_folders(by_gamma[:1]))
+    assert [row[6] for row in found] == [2, 2] and all(row[7] == "0.0%" for row in found)
+    assert all(label in page for label in ("figure6", "BN-LSTM, gamma 0.1, 2 seeds"))

@@ -64,7 +64,8 @@ def rows(kind, folders):
     """A row of `HEADER` for each group of runs that differ in the seed alone, on what the published curves are of."""
     if kind == "questions":
         each = question_runs.compute(folders)
-        groups, figure, measure, published = {each[0]["title"]: each}, "Figure 4", question_runs.MEASURE, lambda runs: {}
+        groups, figure = {each[0]["title"]: each}, "Figure 4"
+        measure, published = question_runs.MEASURE, lambda runs: {}
     else:
         figure, study = CURVES[kind]
         groups, measure, published = study.panels(study.compute(folders)), study.MEASURE, study.published

@@ -5,15 +5,22 @@ same seed see the same minibatches, so each is compared with the run of its own 
 better than either of them.
 """
 
+from dataclasses import replace
+from pathlib import Path
+
 import numpy as np
 
+from minibn.statistics import PopulationStatistics, Statistics
 from minibn.studies.compare import read_runs
 from minibn.studies.drawing import title_of
 from minibn.studies.figure import Figure
 from minibn.studies.runs import settings, settings_text
 from minibn.tables import markdown_table
+from minibn.training.folder import BEST
+from minibn.training.runs import load_best
+from minibn.training.validation import score
 
-__all__ = ["FIGURE", "compute", "plot", "table"]
+__all__ = ["FIGURE", "compute", "plot", "table", "tested"]
 
 QUARTILES = (25, 50, 75)
 
@@ -31,9 +38,10 @@ def compute(runs):
     list of dict
         For each model and reading: "model", "reading" (in words; "" is the specification), "seeds", "iteration" (the
         last that all have), "error_rate" and "loss" there, for each seed, and "change" of the error: less that of the
-        specification with the same seed.
+        specification with the same seed. "tested" of the specification: what `tested` gives for each seed.
     """
     found, each = [], read_runs(runs)
+    folders = {Path(folder).name: Path(folder) for folder in runs}
     last = min(int(run["iteration"][-1]) for run in each)
     for model in dict.fromkeys(run["model"] for run in each):
         own = [(settings(run), run) for run in each if run["model"] == model]
@@ -42,12 +50,35 @@ def compute(runs):
         readings = {}
         for values, run in own:
             differing = {name: value for name, value in values.items() if value != usual[name]}
-            readings.setdefault(settings_text(differing), {})[run["settings"]["seed"]] = _at(run, last)
+            readings.setdefault(settings_text(differing), {})[run["settings"]["seed"]] = (*_at(run, last), run["run"])
         if "" not in readings:
             raise ValueError(f"runs: expected one of {model} with the settings that most others share, got none; each "
                              f"reading is compared with it")
         found += [_entry(model, reading, of_seeds, readings[""], last) for reading, of_seeds in readings.items()]
+        if all((folders[name] / BEST).exists() for _, _, name in readings[""].values()):
+            usual = next(entry for entry in found if entry["model"] == model and not entry["reading"])
+            usual["tested"] = [tested(folders[readings[""][seed][2]]) for seed in usual["seeds"]]
     return found
+
+
+def tested(folder):
+    """The test error of a run's best model, as specified and otherwise: words -> share of errors.
+
+    "" is with the population statistics of each step. Empty for a model without batch normalization, or before its end.
+    """
+    best = load_best(folder)
+    config, model, given = best.config, best.model, best.statistics
+    if not config.normalized or given is None:
+        return {}
+    N, test = config.batch, config.load_data(best.recorded).test
+    unbiased = PopulationStatistics({term: Statistics(one.mean, one.variance * (N / (N - 1)))
+                                     for term, one in given.items()})
+    ways = {"": (config, given), "statistics averaged over time": (config, given.averaged_over_time()),
+            "statistics of the test batch": (config, None), "unbiased variance": (config, unbiased)}
+    if getattr(model, "noise_size", 0) and config.noise:
+        ways["no noise"] = (replace(config, noise=0.0), given)
+    return {words: 1 - score(model, settings, test, "test noise", statistics).accuracy
+            for words, (settings, statistics) in ways.items()}
 
 
 def _most_common(values):
@@ -75,8 +106,20 @@ def table(entries):
                 else [None, None])
         rows.append([title_of(entry["model"]), entry["reading"] or "as specified", len(entry["seeds"]),
                      f"{np.median(entry['error_rate']):.4f}", *both])
-    return (f"{markdown_table(rows, 'llr')}\n\nAfter {entries[0]['iteration']:,} iterations, medians over the seeds. "
+    text = (f"{markdown_table(rows, 'llr')}\n\nAfter {entries[0]['iteration']:,} iterations, medians over the seeds. "
             f"The change is that to the run with the same seed, as specified.")
+    return "\n\n".join([text, *(_tested_table(entry) for entry in entries if any(entry.get("tested", ())))])
+
+
+def _tested_table(entry):
+    """The specified runs, tested otherwise."""
+    rows = [[f"{title_of(entry['model'])}, tested with", "test error", "change", "lowest to highest change"]]
+    for words in entry["tested"][0]:
+        each = [of_seed[words] for of_seed in entry["tested"]]
+        change = [of_seed[words] - of_seed[""] for of_seed in entry["tested"]]
+        both = [f"{np.median(change):+.4f}", f"{min(change):+.4f} to {max(change):+.4f}"] if words else [None, None]
+        rows.append([words or "population statistics of each step", f"{np.median(each):.4f}", *both])
+    return markdown_table(rows, "lr")
 
 
 def plot(entries, ax):
