@@ -23,7 +23,7 @@ def main(arguments=None):
     Returns
     -------
     int
-        Exit code: 0 done, 1 a gradient check failed, 2 a mistake or a failure, 130 interrupted, 141 nobody reads
+        Exit code: 0 done, 1 a gradient check or some runs of a sweep failed, 2 a mistake or a failure, 130 interrupted, 141 nobody reads
         the output any more.
     """
     _mend_streams()
