@@ -25,7 +25,8 @@ SOURCE, HTML = BUILD / "source", BUILD / "html"
 
 MATHJAX = "mathjax-3.2.2.tgz"
 MATHJAX_SHA256 = "1b9c0a1c44df864e915690558e72adb9cc5203360daefd385084ced3b6c64c09"
-ROOMS = ("equations", "cells", "layers", "models", "gradcheck", "tracing", "training", "sweeps", "studies", "pictures", "labs")
+ROOMS = ("equations", "cells", "layers", "models", "gradcheck", "tracing", "training", "sweeps", "studies",
+         "pictures", "labs")
 ALONE = ("statistics", "optimizers", "initializers", "exchange", "teaching")
 USE = ("install", "command_line", "sweeps", "defaults", "results", "speed", "correctness", "layout")
 TEACH = ("teaching", "students")

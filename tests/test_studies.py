@@ -963,7 +963,8 @@ def test_a_figure_is_one_object_that_the_command_line_finds(tmp_path, capsys):
 def test_the_registry_has_every_figure_of_the_folder():
     folder = Path(demo.__file__).parent
     files = {path.stem for kind in ("figure", "table") for path in folder.glob(f"{kind}[0-9]*.py")}
-    assert set(FIGURES) == files and all(figure.size[0] * figure.columns * 150 <= 1600 for figure in FIGURES.values())
+    assert set(FIGURES) == files | {"readings"}
+    assert all(figure.size[0] * figure.columns * 150 <= 1600 for figure in FIGURES.values())
 
 
 @pytest.mark.parametrize("arguments, words", [

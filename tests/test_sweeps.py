@@ -422,3 +422,12 @@ def test_everything_is_one_page(by_gamma, tmp_path, monkeypatch):
     found = everything.rows("images", run_folders(by_gamma[:1]))
     assert [row[6] for row in found] == [2, 2] and all(row[7] == "0.0%" for row in found)
     assert all(label in page for label in ("figure6", "BN-LSTM, gamma 0.1, 2 seeds"))
+
+
+def test_a_cell_of_the_users_own_is_swept(tmp_path, capsys):
+    options = [f"--{name.replace('_', '-')}={value}" for name, [value] in SMALL.items()]
+    gru = Path(__file__).parents[1] / "notebooks" / "gru.py"
+    assert main(["sweep", "pmnist", "--model", f"{gru}:GRU", "lstm", *options, "--out", str(tmp_path / "out"),
+                 "--progress", "none"]) == 0
+    said = capsys.readouterr().out
+    assert "2 finished" in said and "| gru " in said

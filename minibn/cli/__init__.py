@@ -23,8 +23,8 @@ def main(arguments=None):
     Returns
     -------
     int
-        Exit code: 0 done, 1 a gradient check or some runs of a sweep failed, 2 a mistake or a failure, 130 interrupted, 141 nobody reads
-        the output any more.
+        Exit code: 0 done, 1 a gradient check or a run of a sweep failed, 2 a mistake or a failure, 130 interrupted,
+        141 nobody reads the output any more.
     """
     _mend_streams()
     try:

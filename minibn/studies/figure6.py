@@ -170,5 +170,5 @@ def _plot(title, by_gamma, part, is_text, printed, ax):
 
 
 FIGURE = Figure(name="figure6", help="training and validation by initial gamma",
-                takes={"runs": "runs on images or text"}, compute=compute, table=table, panels=panels, size=(5.6, 3.6),
+                takes={"runs": "runs on images or text"}, compute=compute, table=table, panels=panels, size=(5.3, 3.6),
                 columns=2)

@@ -59,7 +59,7 @@ def reproduce(name, output="runs/figures", runs=(), seed=1, seeds=1, numbers=Non
     elif "runs" in figure.takes and not runs and not figure.alone:
         raise ValueError(f"runs: {name} is drawn from training runs, got none; name their folders")
     else:
-        options["runs"] = run_folders(runs)
+        options["runs"] = tuple(run_folders(runs))
         found = plain(figure.compute(**{option: options[option] for option in figure.takes}))
     text, panels = figure.table(found), figure.panels(found)
     output = Path(output)

@@ -34,6 +34,8 @@ def read_config_of(folder, kind):
 def described(folder, config, made_with):
     """A run's "run" (the folder's name), "model", "settings" (dict) and "made_with"."""
     settings = config.to_dict()
+    if config.cell:
+        settings["cell"] = f"{config.cell.path}:{config.cell.name}, SHA-256 {config.cell.sha256[:8]}"
     return {"run": Path(folder).name, "model": settings.pop("model"), "settings": settings, "made_with": made_with}
 
 
@@ -91,7 +93,7 @@ def settings(run):
     if TASKS[given["task"]].config.kind == "questions":
         own = READERS[model].cell.options.keys() - READERS[model].options.keys()
     return {name: value for name, value in given.items()
-            if name not in QUIET and (name in own or name not in CELL_OPTIONS)}
+            if name not in QUIET and (name in own or name not in CELL_OPTIONS) and (name, value) != ("cell", None)}
 
 
 def settings_text(values):
@@ -121,10 +123,10 @@ class Curve(NamedTuple):
 
 def alike(runs):
     """The groups of runs that differ in the seed alone: list of (label, runs); labels tell the groups apart."""
-    groups = grouped(runs, lambda run: (run["model"], *settings(run).items())).values()
+    groups = grouped(runs, lambda run: (run["model"], str(settings(run)))).values()
     each, found = [settings(group[0]) for group in groups], []
     differing = [name for name in dict.fromkeys(name for values in each for name in values)
-                 if len({values[name] for values in each if name in values}) > 1]
+                 if len({str(values[name]) for values in each if name in values}) > 1]
     for group, values in zip(groups, each, strict=True):
         differences = {name: values[name] for name in differing if name in values}
         words, count = [title_of(group[0]["model"]), settings_text(differences)], len(group)

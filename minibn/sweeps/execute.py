@@ -3,7 +3,6 @@
 import logging
 import os
 import threading
-from concurrent.futures import CancelledError
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -134,6 +133,8 @@ class _Watch:
 @contextmanager
 def _pools(jobs, scheduler):
     """What makes one pool of workers after the other: joblib's `Parallel`."""
+    from concurrent.futures import CancelledError
+
     try:
         import threadpoolctl  # noqa: F401
         from joblib import Parallel, parallel_config
