@@ -430,4 +430,4 @@ def test_a_cell_of_the_users_own_is_swept(tmp_path, capsys):
     assert main(["sweep", "pmnist", "--model", f"{gru}:GRU", "lstm", *options, "--out", str(tmp_path / "out"),
                  "--progress", "none"]) == 0
     said = capsys.readouterr().out
-    assert "2 finished" in said and "| gru " in said
+    assert "2 finished" in said and "| gru" in said
