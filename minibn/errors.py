@@ -153,3 +153,11 @@ def check_below(name, array, count):
     if isinstance(array, np.ndarray) and (array.min() < 0 or array.max() >= count):
         raise ValueError(f"{name}: expected integers 0 .. {count - 1}, got {array.min()} .. {array.max()}; "
                          f"check the data with minibn.data.check_batch")
+
+
+def one_line(error):
+    """What an exception says, in one line."""
+    text = str(error)
+    if isinstance(error, OSError) and error.strerror:       # without "[Errno 28]"
+        text = f"{error.filename}: {error.strerror}" if error.filename else error.strerror
+    return " ".join(text.split()) or type(error).__name__

@@ -10,6 +10,7 @@ import sys
 import minibn
 from minibn.cli import lab, runs, sweeps, tools
 from minibn.cli.parser import Parser
+from minibn.errors import one_line
 from minibn.training.display import tell
 
 __all__ = ["main"]
@@ -42,7 +43,7 @@ def main(arguments=None):
     except Exception as error:      # whatever a user can get wrong, a diverged training, a full disk
         if os.environ.get("MINIBN_DEBUG") == "1":
             raise
-        tell(f"minibn: error: {_one_line(error)}")
+        tell(f"minibn: error: {_told(error)}")
         _drop_stdout()
         return 2
 
@@ -51,13 +52,10 @@ def main(arguments=None):
 EXPECTED = (ValueError, TypeError, ArithmeticError, OSError, MemoryError, ImportError)
 
 
-def _one_line(error):
-    text = str(error)
-    if isinstance(error, OSError) and error.strerror:  # without "[Errno 28]"
-        text = f"{error.filename}: {error.strerror}" if error.filename else error.strerror
-    if not isinstance(error, EXPECTED):
-        text = f"{type(error).__name__}: {text} (unexpected; MINIBN_DEBUG=1 shows where)"
-    return " ".join((text or type(error).__name__).split())
+def _told(error):
+    if isinstance(error, EXPECTED):
+        return one_line(error)
+    return f"{type(error).__name__}: {one_line(error)} (unexpected; MINIBN_DEBUG=1 shows where)"
 
 
 def _mend_streams():

@@ -4,6 +4,7 @@ import os
 import threading
 import time
 
+from minibn.errors import one_line
 from minibn.training import make_config, resumed_config, train
 from minibn.training.folder import InUse
 
@@ -41,7 +42,7 @@ def run_one(name, folder, settings):
                 except InUse:       # by another sweep, or by a worker that is not quite dead
                     time.sleep(WAIT)
     except Exception as error:
-        return name, " ".join(f"{error}".split()) or type(error).__name__
+        return name, one_line(error)
 
 
 def die_with(parent):
