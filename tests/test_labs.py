@@ -82,7 +82,7 @@ def every_mistake_is_named(ask, seed, step):
 def test_two_mistakes_are_both_named():
     ask = BY_NAME["lab5 step_backward"][1]
     judge, rows = judge_of(ask), {row.title: row for row in ask.mistakes}
-    pair = rows["db is a mean"], rows["BN of the cell passed by"]
+    pair = rows["db is a mean"], rows["BN of the cell skipped"]
     found = judge.judge(answers_of(ask, [row.edit for row in pair]))
     assert found.verdict == "several" and {row for group in found.mistakes for row in group} >= set(pair)
 

@@ -152,7 +152,7 @@ def _result(ask, judge, blank, names, finding, answers, left):
             result.verdict = "one" if len(own) == 1 else "several"
             bad = {kinds[fault.draw] for fault in finding.faults}
             result.points = blank.points * max(_share(kinds, bad), PARTIAL if len(own) == 1 else 0)
-            result.where = {"lines": sorted({row.line.split(" = ")[0] for group in own for row in group[:1]}),
+            result.where = {"lines": sorted({row.part for group in own for row in group[:1]}),
                             "outputs": sorted({fault.name for fault in finding.faults if fault.name in judge.outputs}),
                             "kinds": sorted(bad)}
         else:

@@ -49,7 +49,7 @@ def _about(rows, level):
         return []
     if level == 2:
         kinds = sorted({row.kind for row in rows})
-        return [f"In {rows[0].line.split(' = ')[0]} ({rows[0].equation}): {' or '.join(kinds)}."]
+        return [f"In {rows[0].part} ({rows[0].equation}): {' or '.join(kinds)}."]
     if len(rows) > 1:
         titles = "; ".join(row.title for row in rows)
         return [f"One of these, your numbers cannot tell which: {titles}. {rows[0].explanation}",

@@ -38,8 +38,8 @@ statistics.add(
 statistics.add(
     "variance =", "weight @ (a - mean) ** 2", "((a - mean) ** 2).mean(axis=-2, keepdims=True)", STATISTICS,
     "variance over all rows",
-    "Your variance counts the padded rows. The same weights hold for the mean and for the variance. Look at where "
-    "the mask enters.", check="batch_norm value, masked")
+    "Your variance counts the padded rows. The same weights hold for the mean and for the variance. Look at "
+    "`weight`.", check="batch_norm value, masked")
 statistics.add(
     "variance =", "weight @ (a - mean) ** 2", "((a - mean) ** 2).sum(axis=-2, keepdims=True)", SUM,
     "variance is a sum",
@@ -48,11 +48,11 @@ statistics.add(
 statistics.add(
     "variance =", "weight @ (a - mean) ** 2", "(weight @ (a - mean) ** 2) ** 0.5", WRONG,
     "deviation for variance",
-    "You returned the standard deviation. The root is taken later, after epsilon was added. Look at what the two "
+    "You returned the standard deviation. The root is taken later, after epsilon is added. Look at what the two "
     "results are called.")
 statistics.add(
-    "variance =", "(a - mean) ** 2", "(a - mean)", FACTOR, "square left out of variance",
-    "You averaged the distances without squaring them, and they cancel. Look at the power in the definition.")
+    "variance =", "(a - mean) ** 2", "(a - mean)", PARTS, "square left out of variance",
+    "You averaged the differences without squaring them, and they cancel. Look at the power in the definition.")
 statistics.add(
     "return", "mean, variance", "variance, mean", SHAPE, "mean and variance exchanged",
     "You returned the two in the other order. The first is the mean. Look at the fields of the result.")
@@ -77,7 +77,7 @@ forward.add(
     "You divided the squares by N - 1. Batch norm uses the biased variance of the batch, divided by N. Look at the "
     "estimate that Eq. 5 names.")
 forward.add(
-    "inv_std =", "1 / xp.sqrt(variance + eps)", "1 / (xp.sqrt(variance) + eps)", FACTOR, "eps outside the root",
+    "inv_std =", "1 / xp.sqrt(variance + eps)", "1 / (xp.sqrt(variance) + eps)", SHAPE, "eps outside the root",
     "You added epsilon to the standard deviation. It belongs to the variance, before the root is taken. Look at how "
     "far the root reaches in Eq. 5.")
 forward.add(
@@ -85,7 +85,7 @@ forward.add(
     "You left epsilon out. It keeps the root away from zero where a unit hardly varies over the batch. Look below the "
     "root in Eq. 5.")
 forward.add(
-    "inv_std =", "1 / xp.sqrt(variance + eps)", "1 / (variance + eps)", FACTOR, "root left out",
+    "inv_std =", "1 / xp.sqrt(variance + eps)", "1 / (variance + eps)", PARTS, "root left out",
     "You divided by the variance. Batch norm divides by the standard deviation. Look at the denominator of Eq. 5.")
 forward.add(
     "inv_std =", "1 / xp.sqrt(variance + eps)", "xp.sqrt(variance + eps)", FACTOR, "multiplied by the deviation",
@@ -135,12 +135,12 @@ forward.add(
 backward = Table("minibn.equations.batch_norm", "batch_norm_backward", "Eq. 5", "batch_norm, minibatch")
 backward.add(
     "dbeta =", "sum", "mean", SUM, "dbeta is a mean",
-    "You divided the sum over the batch by N. The loss adds up over the examples, so the gradient of beta is a sum. "
+    "You divided the sum over the batch by N. All examples share beta, so their parts of the gradient add up. "
     "Look at how the examples are collected.", tensor="beta")
 backward.add(
     "dbeta =", "dy.sum(axis=all_rows)", "dy.sum(axis=all_rows) / len(dy)", SUM, "dbeta divided by the first axis",
-    "You divided the sum by the length of the first axis, N or T. The loss adds up over the examples, so the gradient "
-    "of beta is a sum. Look at how the examples are collected.", tensor="beta")
+    "You divided the sum by the length of the first axis, N or T. All examples share beta, so their parts of "
+    "the gradient add up. Look at how the examples are collected.", tensor="beta")
 backward.add(
     "dbeta =", "dy", "(gamma * dy)", FACTOR, "dbeta scaled by gamma",
     "You multiplied the gradient of beta by gamma. Beta is added behind gamma, so gamma does not touch it. Look at the "
@@ -214,7 +214,7 @@ backward.add(
 backward.add(
     "dvariance =", "-0.5", "0.5", SIGN, "sign of the path through the variance",
     "The path through the variance has the other sign in your code. A larger variance makes the normalized values "
-    "smaller. Look at the derivative of the inverse root.", tensor="a")
+    "smaller in size. Look at the derivative of the inverse root.", tensor="a")
 backward.add(
     "dvariance =", "-0.5 * inv_std", "-inv_std", FACTOR, "one half of the root dropped",
     "You lost the one half that the root brings. The power rule puts the exponent in front. Look at the derivative of "
@@ -269,7 +269,8 @@ backward.add(
     "value. Look for the first path back.", tensor="a")
 backward.add(
     DA, "dhat * inv_std", "dhat", FACTOR, "deviation dropped from the direct path",
-    "You did not divide by the deviation on the direct path. Look at the line that normalizes.", tensor="a")
+    "You did not divide by the deviation on the direct path. The centred value was scaled by it. Look at the line "
+    "that normalizes.", tensor="a")
 backward.add(
     DA, f"{WEIGHT} * (dmean + 2 * centred * dvariance)", f"{WEIGHT} * dmean + 2 * centred * dvariance", SHAPE,
     "1/N for the mean only",

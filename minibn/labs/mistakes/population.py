@@ -15,13 +15,15 @@ rows.add("return", WHICH, "xp.minimum(xp.arange(T), last)", TIME, "first_step ig
          "You always began with the first row. A later piece of a sequence has the statistics of later steps. Look at "
          "`first_step`.")
 rows.add("return", WHICH, "xp.arange(first_step, first_step + T) % (last + 1)", TIME, "begins again at the end",
-         "Behind the last row you began with the first one again. The last row goes on for all later steps. Look at "
+         "After the last row you began with the first one again. The last row goes on for all later steps. Look at "
          "what happens beyond T_max.")
-rows.add("return", WHICH, "xp.minimum(xp.arange(first_step + 1, first_step + 1 + T), last)", TIME, "one step late",
-         "Your rows come one step too late. Step t has row t. Look at where you start.")
+rows.add("return", WHICH, "xp.minimum(xp.arange(first_step + 1, first_step + 1 + T), last)", TIME,
+         "row of the next step",
+         "You used the row of the next step. Step t has row t. Look at where you start.")
 rows.add("return", WHICH, "xp.minimum(xp.arange(max(first_step - 1, 0), max(first_step - 1, 0) + T), last)", TIME,
-         "one step early",
-         "Your rows come one step too early. Step t has row t. Look at where you start.")
+         "row of the step before",
+         "Where `first_step` is not zero, you used the row of the step before. Step t has row t. Look at where you "
+         "start.")
 rows.add("return", WHICH, "xp.minimum(xp.arange(first_step, first_step + T), last - 1)", TIME, "last row never used",
          "You continued with the last row but one. Look at the number of the last row.")
 rows.add("return", "values[xp.minimum(xp.arange(first_step, first_step + T), last)]",
@@ -47,30 +49,32 @@ ragged.add("T =", "max", "min", SHAPE, "cut to the shorter",
 ragged.add("return", "rows_at_steps(b, 0, T)", "rows_at_steps(b[:1], 0, T)", TIME, "first row of the second repeated",
            "You repeated the first row of the second. It has a row for each of its steps. Look at what is repeated.")
 ragged.add("return", "rows_at_steps(a, 0, T) + rows_at_steps(b, 0, T)", "rows_at_steps(a, 0, T)", PARTS,
-           "second left out", "The second one does not come in. Look at the sum.")
+           "second left out", "The second one does not come in. Both batches count alike. Look at the sum.")
 ragged.add("return", "rows_at_steps(a, 0, T) + rows_at_steps(b, 0, T)", "rows_at_steps(b, 0, T)", PARTS,
-           "first left out", "The first one does not come in. Look at the sum.")
+           "first left out", "The first one does not come in. Both batches count alike. Look at the sum.")
 ragged.add("return", "rows_at_steps(a, 0, T) + rows_at_steps(b, 0, T)",
            "rows_at_steps(a, 0, T) * (array_module(a).arange(T) < len(a))[:, None] + "
            "rows_at_steps(b, 0, T) * (array_module(b).arange(T) < len(b))[:, None]", STATISTICS,
            "shorter filled up with zeros",
-           "You filled the shorter one up with zeros. That makes later statistics too small. It is continued with its "
-           "last row. Look at what stands behind its end.")
+           "You filled the shorter one up with zeros. Then the later steps hold only one of the two. It is "
+           "continued with its last row. Look at what stands after its end.")
 ragged.add("return", "rows_at_steps(a, 0, T) + rows_at_steps(b, 0, T)",
            "rows_at_steps(a[::-1], 0, T) + rows_at_steps(b[::-1], 0, T)", TIME, "time reversed",
            "Your steps come in reverse. Look at the order of the rows.")
 ragged.add("return", "rows_at_steps(a, 0, T) + rows_at_steps(b, 0, T)",
            "(rows_at_steps(a, 0, T) + rows_at_steps(b, 0, T)) / 2", SUM, "mean of the two",
-           "You averaged the two. Only their sum is asked for: with a third batch the average would not be one. Look "
-           "at who divides.")
+           "You averaged the two. Only their sum is asked for: if you halve here, a third batch does not count like "
+           "the "
+           "first two. Look at who divides.")
 ragged.add("return", "rows_at_steps(a, 0, T) + rows_at_steps(b, 0, T)",
            "rows_at_steps(a, 0, T) - rows_at_steps(b, 0, T)", "a sign", "second subtracted",
-           "You subtracted the second. Look at the sign.")
+           "You subtracted the second. An average adds the batches up. Look at the sign.")
 
 average = Table("minibn.statistics", "average_over_batches", "Section 4", "population average")
 TOTAL = "totals[term] = statistics if"
 average.add("return", "total / count", "total", SUM, "sum instead of the average",
-            "You did not divide by the number of batches. The population's statistics are an average. Look at the end.")
+            "You did not divide by the number of batches. The population's statistics are an average. Look at "
+            "what you return.")
 average.add("return", "total / count", "total / (count + 1)", SUM, "divided by one too many",
             "You divided by one more than there are batches. Look at how you count.")
 average.add("return", "total / count", "total / len(total)", SUM, "divided by the number of steps",
@@ -84,20 +88,17 @@ average.add("return", "Statistics(*(total / count for total in statistics))",
             "Statistics(*(total / count for total in statistics[::-1]))", SHAPE, "mean and variance exchanged",
             "You returned the variance for the mean. Look at the order of the two.")
 average.add(TOTAL, "Statistics(*map(add_ragged, before, statistics))", "statistics", SUM, "only the last batch",
-            "You kept the statistics of the last batch. All batches count alike. Look at what happens to the sum so "
-            "far.")
+            "You kept the statistics of the last batch, and divided by the number of all. All batches count alike. "
+            "Look at "
+            "what happens to the sum so far.")
 average.add(TOTAL, "Statistics(*map(add_ragged, before, statistics))", "before", SUM, "only the first batch",
-            "You kept the statistics of the first batch. All batches count alike. Look at what is added.")
+            "You kept the statistics of the first batch, and divided by the number of all. All batches count alike. "
+            "Look at "
+            "what is added.")
 average.add(TOTAL, "Statistics(*map(add_ragged, before, statistics))",
             "Statistics(*(add_ragged(a, b) / 2 for a, b in zip(before, statistics)))", SUM,
-            "running average of two",
-            "You averaged after each batch, so that the last batch counts half of everything. Look at when you divide.")
-average.add(TOTAL, "Statistics(*map(add_ragged, before, statistics))",
-            "Statistics(add_ragged(before[0], statistics[0]), "
-            "add_ragged(before[1] ** 0.5, statistics[1] ** 0.5) ** 2 / 2)",
-            STATISTICS, "deviations averaged",
-            "You averaged the standard deviations. What is averaged are the variances. Look at which of the two a "
-            "batch norm takes.")
+            "halved after each batch",
+            "You halved after each batch, and divided again at the end. Look at when you divide.")
 average.add(TOTAL, "Statistics(*map(add_ragged, before, statistics))",
             "Statistics(*(a[:min(len(a), len(b))] + b[:min(len(a), len(b))] for a, b in zip(before, statistics)))",
             SHAPE, "cut to the shortest batch",
@@ -106,6 +107,6 @@ average.add(TOTAL, "Statistics(*map(add_ragged, before, statistics))",
 average.add("for term, statistics in", "of_batch.items()",
             "{term: Statistics(*(values * len(values) for values in statistics)) for term, statistics in "
             "of_batch.items()}.items()", STATISTICS, "weighted by length",
-            "You gave longer batches more weight. Each batch counts the same. Look at the factor.")
+            "You multiplied each batch's statistics by its length. Each batch counts the same. Look at the factor.")
 
 ROWS = [*rows.rows, *ragged.rows, *average.rows]

@@ -30,7 +30,8 @@ for new, kind, title, why in (
          "You took the tanh of y. The argument is the value of the tanh already."),
         ("(1 - y) ** 2", DERIVATIVE, "square of the difference",
          "You squared the difference. What is squared is the value alone."),
-        ("0.5 * (1 - y * y)", FACTOR, "one half too much", "Your slope is half as large as it should be."),
+        ("0.5 * (1 - y * y)", FACTOR, "a factor one half",
+         "The tanh has slope one at zero, and yours has one half."),
         ("-(1 - y * y)", SIGN, "negative slope", "Your slope is negative, and the tanh grows everywhere."),
         ("2 * y * (1 - y * y)", DERIVATIVE, "derivative of the square",
          "You differentiated the square of the tanh. Only the tanh itself is asked for."),
@@ -46,15 +47,15 @@ freeze.add("dnew =", None, "dstate", MASK, "padded examples reach the new state"
 freeze.add("dnew =", "dstate, 0", "0, dstate", MASK, "mask inverted for the new state",
            "You gave the new state the gradients of the padded examples, and of no others. Look at what True means in "
            "the mask.")
-freeze.add("dnew =", None, "0 * dstate", PARTS, "live examples forget",
+freeze.add("dnew =", None, "0 * dstate", PARTS, "no gradient for the new state",
            "The new state gets no gradient in your code. Live examples carry it on. Look at the two cases.")
 freeze.add("dnew =", "dstate, 0", "dstate, dstate / 2", MASK, "half of the padded gradient to the new state",
-           "You shared the gradient of padded examples between both states. They kept the old one alone. Look at the "
-           "two cases.")
+           "You passed half of the padded examples' gradient to the new state. They kept the old one. Look at the two "
+           "cases.")
 freeze.add("dold =", None, "dstate", MASK, "live examples reach the old state",
-           "You passed the gradient of live examples to the old state directly. It reaches them through the step "
-           "alone. Look at which of the two states an example carries on.", tensor="old")
-freeze.add("dold =", None, "0 * dstate", PARTS, "padded examples forget",
+           "You passed the gradient of live examples to the old state directly. It reaches the old state "
+           "through the step alone. Look at which of the two states an example carries on.", tensor="old")
+freeze.add("dold =", None, "0 * dstate", PARTS, "no gradient for the old state",
            "The gradient of padded examples is lost. They kept the old state, so it gets all of it. Look at where "
            "their gradient goes.", tensor="old")
 freeze.add("dold =", "0, dstate", "dstate, 0", MASK, "mask inverted for the old state",
@@ -99,8 +100,9 @@ unroll.add("upstream =", "dnew", "dstate", MASK, "padded examples not frozen",
 unroll.add("step =", "cache.steps[t]", "cache.steps[-1]", TIME, "cache of another step",
            "You used what the last step had computed at every step. Look at the index of the cache.", tensor="W_h")
 unroll.add("dx_term[t] =", '"dx_term"', '"dh_linear"', WRONG, "input term takes the recurrent one's",
-           "You stored the gradient of the recurrent term for the input term. With batch norm they differ. Look at the "
-           "name.")
+           "You stored the gradient of W_h h_{t-1} for that of the input term. Where a batch norm comes after the "
+           "product, "
+           "they differ. Look at the name.")
 unroll.add("totals[name] =", None, "gradient", SUM, "one step instead of the sum over time",
            "You kept the gradient of one step. The same parameter serves every step, so its gradients add up. Look at "
            "what happens to the sum so far.", tensor="W_h")
@@ -108,9 +110,15 @@ unroll.add("totals[name] =", None, "totals.get(name, gradient)", SUM, "the last 
            "You kept the gradient of the last step. The same parameter serves every step, so its gradients add up. "
            "Look at what happens to the sum so far.", tensor="gamma_c")
 unroll.add("totals[name] =", "totals[name] + gradient", "totals[name] + gradient / len(cache.steps)", SUM,
-           "later gradients divided by T",
-           "You divided by the number of steps. The loss is not an average over time here: gradients of all steps add "
-           "up as they are. Look at the factor.", tensor="W_h")
+           "gradients of all but the last step divided by T",
+           "You divided by the number of steps. If the loss is a mean, `dh` holds that factor already. Look at what "
+           "you "
+           "add to the sum.", tensor="W_h")
+unroll.add("totals[name] =", None,
+           "totals[name] + gradient / len(cache.steps) if name in totals else gradient / len(cache.steps)", SUM,
+           "gradients divided by T",
+           "You divided the gradients by the number of steps. If the loss is a mean, `dh` holds that factor already. "
+           "Look at what you add to the sum.", tensor="W_h")
 PASS = "dstate = tuple(gradients[name]"
 unroll.add(PASS, "tuple(gradients[name] for name in previous)", '(gradients["dh_prev"], *dstate[1:])', WRONG,
            "forget gate left out along the cell",
@@ -142,7 +150,7 @@ loss_forward.add("weight = 1 / y.size", "1 / y.size", "1.0", SUM, "sum where not
                  "the sum.")
 loss_forward.add("weight = 1 / y.size", "y.size", "len(y)", SUM, "mean over one axis",
                  "You divided by the size of the first axis alone. The mean is over all predictions, of every step and "
-                 "example. Look at what N stands for.", check="loss value, every step")
+                 "example. Look at how many predictions there are.", check="loss value, every step")
 loss_forward.add("weight = 1 / y.size", "y.size", "logits.shape[-1]", SUM, "divided by the number of classes",
                  "You divided by the number of classes. The mean is over the predictions. Look at what is counted.")
 loss_forward.add("weight = live", "live / xp.maximum(live.sum(dtype=logits.real.dtype), 1)", "live / y.size", MASK,
@@ -150,7 +158,7 @@ loss_forward.add("weight = live", "live / xp.maximum(live.sum(dtype=logits.real.
                  "You divided by the number of all predictions, the padded ones too. Look at how many are live.",
                  check="loss value, masked")
 loss_forward.add("weight = live", "live / xp.maximum(live.sum(dtype=logits.real.dtype), 1)",
-                 "live / xp.maximum(live.sum(axis=0), 1) / len(live)", MASK, "mean of the means of each example",
+                 "live / xp.maximum(live.sum(axis=0), 1) / live.shape[1]", MASK, "mean of the means of each example",
                  "You averaged over each example first, and then over the examples. Every live prediction has the same "
                  "weight. Look at what is divided by what.", check="loss value, masked")
 loss_forward.add("live =", "(mask != 0)", "(mask == 0)", MASK, "mask inverted",
@@ -160,10 +168,10 @@ loss_forward.add("if mask is None", "mask is None", "True", MASK, "mask ignored"
                  "You counted the padded predictions. Their logits and labels mean nothing. Look at what becomes of "
                  "`mask`.", check="loss value, masked")
 loss_forward.add("log_p =", "log_softmax(logits)", "logits", PARTS, "softmax left out",
-                 "You took the logits for log probabilities. They become some only after the softmax. Look at how they "
-                 "are normalized.")
+                 "You took the logits for log probabilities. Only after the softmax are they log probabilities. Look "
+                 "at how they are normalized.")
 loss_forward.add("log_p =", "log_softmax(logits)", "xp.exp(log_softmax(logits))", WRONG, "logarithm left out",
-                 "You averaged the probabilities themselves. Cross-entropy is the mean of their logarithms. Look at "
+                 "You averaged the probabilities themselves. Cross-entropy is made of their logarithms. Look at "
                  "the formula of the loss.")
 loss_forward.add("loss =", "-(", "(", SIGN, "sign",
                  "Your loss has the other sign. Log probabilities are negative, and a loss is positive. Look at the "
@@ -187,7 +195,7 @@ loss_backward.add("return", " - one_hot", "", PARTS, "label dropped",
                   "Look at the term with the label.")
 loss_backward.add("return", "- one_hot", "+ one_hot", SIGN, "label added",
                   "You added the one-hot vector. A larger logit of the label makes the loss smaller. Look at the sign.")
-loss_backward.add("return", "xp.exp(cache.log_softmax)", "cache.log_softmax", FACTOR, "exp dropped",
+loss_backward.add("return", "xp.exp(cache.log_softmax)", "cache.log_softmax", WRONG, "exp dropped",
                   "You used the log probability for the probability. Look at what the cache holds.")
 loss_backward.add("return", " * cache.weight", "", SUM, "mean is a sum",
                   "You did not divide. The loss is a mean, and every prediction has its weight in it. Look at the "
@@ -198,7 +206,8 @@ loss_backward.add("return", "cache.weight", "(0 * one_hot + cache.weight).mean()
                   check="loss, every step, masked")
 loss_backward.add("return", "(xp.exp(cache.log_softmax) - one_hot)", "-(xp.exp(cache.log_softmax) - one_hot)", SIGN,
                   "sign",
-                  "Your gradient has the other sign. It points to where the loss grows. Look at the minus of the loss.")
+                  "A gradient points to where the loss grows, and yours points the other way. Look at the minus of "
+                  "the loss.")
 loss_backward.add("return", "* cache.weight", "* cache.weight * xp.exp(cache.log_softmax)", FACTOR,
                   "probability twice",
                   "You multiplied by the probability once more. The derivative of the log of a softmax is simpler than "

@@ -37,6 +37,12 @@ class Mistake(NamedTuple):
         return self.edit.edited
 
     @property
+    def part(self):
+        """What the line computes, in a word or two: nothing of how."""
+        head = self.line.split(" ")[0]
+        return {"return": "the result", "for": "the loop", "if": "the condition"}.get(head, self.line.split(" = ")[0])
+
+    @property
     def id(self):
         """A name that stays: of the function and the title."""
         return f"{self.place}/{re.sub('[^a-z0-9]+', '-', _spelled(self.title).lower()).strip('-')}"

@@ -11,6 +11,9 @@ from minibn.labs.mistakes.row import Table
 SLOPES = {"dtanh": "dsigmoid", "dsigmoid": "dtanh"}
 CURVES = {"tanh": "sigmoid", "sigmoid": "tanh"}
 NEUTRAL = {"gamma": "1.0", "beta": "0.0", "eps": "0.0"}
+WITHOUT = {"gamma": "Without it the normalized term has another size.",
+           "beta": "Without it the normalized term has another offset.",
+           "eps": "Without it nothing keeps the root away from zero."}
 
 
 def rows_of_step(declaration, check):
@@ -81,18 +84,19 @@ def _backward_edits(line, value, target, alike, table):
     for node in ast.walk(value):
         if isinstance(node, ast.Attribute) and node.attr == "sum":
             yield (node, _text(line, node)[:-len("sum")] + "mean", "a sum or a mean", f"{target} is a mean",
-                   f"You averaged over the batch in {target}. The loss adds up over the examples, and all of them "
-                   f"share {of}: its gradient is their sum. Look at how the examples are collected.")
+                   f"You averaged over the batch in {target}. All examples share {of}, so their parts of the gradient "
+                   f"add up. If the loss is a mean, what arrives holds the 1/N already. Look at how the examples are "
+                   f"collected.")
         if isinstance(node, ast.Name) and node.id in SLOPES and SLOPES[node.id] in table.source.original.__globals__:
             used, right = ("sigma'", "tanh'") if node.id == "dtanh" else ("tanh'", "sigma'")
             yield (node, SLOPES[node.id], "the derivative", f"{used} for {right} in {target}",
                    f"You took the slope of the {'sigmoid' if node.id == 'dtanh' else 'tanh'} for {of}. The forward "
-                   f"pass uses the other nonlinearity there. Look at which one made this quantity.")
+                   f"pass uses the other nonlinearity there. Look at which one {of} goes into.")
         other = isinstance(node, ast.Name) and {**alike["quantity"], **alike["gradient"]}.get(node.id)
         if other:
             yield (node, other, "the wrong quantity", f"{other} for {node.id} in {target}",
-                   f"You used {other} where {target} needs another quantity of the same shape. {_why(node.id)} "
-                   f"Look at the forward line that made it, and differentiate that line alone.")
+                   f"You used {other} where {target} {_verb(target, 'need')} another quantity of the same shape. "
+                   f"{_why(node.id, line)} {_look(target, of, value)}")
         if isinstance(node, ast.Attribute) and node.attr in ("gamma", "beta"):
             other = "beta" if node.attr == "gamma" else "gamma"
             yield (node, f"{node.value.id}.{other}", "the wrong quantity",
@@ -114,11 +118,12 @@ def _forward_edits(line, value, target, alike, table):
         return
     quantities = {**alike["quantity"]}
     yield from _forward_operands(value, target, line)
-    for node in ast.walk(value):
+    for node in sorted(ast.walk(value), key=lambda node: getattr(node, "col_offset", -1)):
         if isinstance(node, ast.Name) and node.id in CURVES and CURVES[node.id] in table.source.original.__globals__:
             yield (node, CURVES[node.id], "the wrong quantity", f"{CURVES[node.id]} for {node.id} in {target}",
-                   f"You put {target} through the {CURVES[node.id]}. Gates lie between 0 and 1, candidate and output "
-                   f"between -1 and 1: they need different nonlinearities. Look at the equation of {target}.")
+                   f"In your code {target} comes out of a {CURVES[node.id]}. Gates lie between 0 and 1, the "
+                   f"candidate and "
+                   f"the tanh of the cell between -1 and 1. Look at where {target} stands in the equation.")
         if isinstance(node, ast.Name) and node.id in quantities:
             yield (node, quantities[node.id], "the wrong quantity", f"{quantities[node.id]} for {node.id} in {target}",
                    f"You used {quantities[node.id]} in {target}, where another quantity of the same shape belongs. "
@@ -126,13 +131,14 @@ def _forward_edits(line, value, target, alike, table):
         neutral = isinstance(node, ast.Name) and NEUTRAL.get(node.id.split("_")[0])
         if neutral and isinstance(value, ast.Call):
             yield (node, neutral, "a missing part", f"{node.id} left out of {target}",
-                   f"You left {node.id} out of the batch norm. Without it the normalized term has another "
-                   f"{'floor for small variances' if node.id == 'eps' else 'size or offset'}. Look at what Eq. 5 asks "
+                   f"You left {node.id} out of the batch norm. {WITHOUT[node.id.split('_')[0]]} Look at what Eq. 5 "
+                   f"asks "
                    f"for beside the input.", "step value, minibatch")
         if isinstance(node, ast.Name) and node.id == "mask":
             yield (node, "None", "the mask or the statistics", f"mask ignored in {target}",
-                   "You took the batch statistics over all examples. Those that are padded hold nothing and must not "
-                   "enter the mean and the variance. Look at which rows the statistics are made of.",
+                   "You took the batch statistics over all examples. Padded ones carry an old state, and must not "
+                   "enter "
+                   "the mean and the variance. Look at which rows the statistics are made of.",
                    "step value, masked")
         if isinstance(node, ast.Subscript) and _text(line, node).startswith("statistics["):
             yield (node, "None", "the mask or the statistics", f"given statistics ignored in {target}",
@@ -141,8 +147,8 @@ def _forward_edits(line, value, target, alike, table):
 
 
 def _zeros(value, target, of, line):
-    why = (f"Nothing of {of} reaches the loss in your code: its gradient is zero. It enters the forward pass, so some "
-           f"path leads back to it. Look for a line that is missing, or whose result is overwritten.")
+    why = (f"No gradient comes back to {of} in your code. The loss depends on {of}, so some path leads back to it. "
+           f"Look for a line that is missing, or whose result is overwritten.")
     if isinstance(value, ast.Tuple):
         names = line.split(" = ")[0].split(", ")
         for each, name in zip(value.elts, names, strict=True):
@@ -151,8 +157,8 @@ def _zeros(value, target, of, line):
         for each in value.args:
             if _text(line, each).startswith("d"):
                 yield (each, f"0 * {_text(line, each)}", "a missing part", f"{_text(line, each)} is lost in {target}",
-                       f"What arrives as {_text(line, each)} does not come through in your code. This line hands it "
-                       f"on to what was computed before. Look at where its gradient goes.")
+                       f"{_text(line, each)} does not come into {target} in your code, so nothing before it gets this "
+                       f"gradient. Look at what {target} {_verb(target, 'is')} made from.")
     else:
         text = _text(line, value)
         yield (value, f"0 * ({text})" if isinstance(value, ast.BinOp) else f"0 * {text}", "a missing part",
@@ -174,11 +180,11 @@ def _operands(value, target, of, line):
                 upstream = gone.startswith("d") and not gone.startswith(("dtanh(", "dsigmoid("))
                 slope = gone.startswith(("dtanh(", "dsigmoid("))
                 why = ("The chain rule multiplies the local derivative by what arrives from above." if upstream else
-                       "Behind a nonlinearity the gradient shrinks by its slope." if slope else
+                       "On the way back through a nonlinearity the gradient is multiplied by its slope." if slope else
                        "The derivative of a product with respect to one factor is the other factor.")
                 yield (node, _text(line, kept), "a factor", f"{gone} left out of {target}",
-                       f"You left a factor out of {target}: {gone} does not come in. {why} Look at the forward line, "
-                       f"and write down its derivative.")
+                       f"You left a factor out of {target}: {gone} does not come in. {why} Look at the forward line "
+                       f"that uses {of}, and write down its derivative.")
 
 
 def _forward_operands(value, target, line):
@@ -195,10 +201,27 @@ def _forward_operands(value, target, line):
                    f"again, {word} by {word}.")
 
 
-def _why(name):
+def _why(name, line):
     if name.startswith("d"):
-        return "A gradient goes on from the line that was computed last, not from another one."
+        return "Each forward line passes back the gradient of its own result."
+    if f"({name})" in line:
+        return "A slope is written with the value that this same nonlinearity returned."
     return "In the derivative of a product each factor's gradient holds the other factor."
+
+
+def _look(target, of, value):
+    """Where to look for what a gradient is made of."""
+    if isinstance(value, ast.Call):
+        return f"Look at what {target} {_verb(target, 'is')} made from."
+    if isinstance(value, ast.BinOp) and isinstance(value.op, ast.Add):
+        return f"Look at each place where {of} goes in the forward pass."
+    return f"Look at the forward line that uses {of}, and differentiate that line alone."
+
+
+def _verb(target, verb):
+    """The verb for one name, or for several."""
+    several = " and " in target
+    return {"is": "are" if several else "is"}.get(verb, verb if several else f"{verb}s")
 
 
 def _plain(gradient):
