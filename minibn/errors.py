@@ -4,6 +4,7 @@ On device arrays only rank, dtype and sizes are looked at, so that no check ever
 values are checked on the host, where batches are made (`minibn.data.check_batch`).
 """
 
+import contextlib
 import math
 import sys
 
@@ -161,3 +162,10 @@ def one_line(error):
     if isinstance(error, OSError) and error.strerror:       # without "[Errno 28]"
         text = f"{error.filename}: {error.strerror}" if error.filename else error.strerror
     return " ".join(text.split()) or type(error).__name__
+
+
+def tell(text):
+    """A line on stderr."""
+    if sys.stderr is not None:      # closed when the process began
+        with contextlib.suppress(OSError, ValueError):
+            print(text, file=sys.stderr, flush=True)

@@ -92,7 +92,7 @@ def test_defaults_of_the_command_line_are_those_of_the_functions():
     for arguments, function in (
         (["demo"], run_demo), (["reproduce", "figure1a"], reproduce), (["evaluate", "x"], evaluate_run),
     ):  # fmt: skip
-        given = vars(_parser().parse_args(arguments))
+        given = vars(_parser(arguments).parse_args(arguments))
         for name, parameter in inspect.signature(function).parameters.items():
             if parameter.default is not inspect.Parameter.empty:
                 assert given[name] == parameter.default, (arguments, name)

@@ -29,7 +29,7 @@ from minibn.bench.cells import OurLayer, make_problem
 from minibn.bench.entrants import Entrant, Setting
 from minibn.bench.run import run_bench
 from minibn.cells import CELLS, bn_lstm, lstm
-from minibn.training.display import tell
+from minibn.errors import tell
 
 SHAPES = ((99, 64, 50, 1000), (784, 100, 1, 100))        # the one that is quick to compare with others first
 CHECKED_SIZES = ((45, 3, 33), (100, 1, 100), (13, 2, 1), (64, 5, 128))     # N, D, H

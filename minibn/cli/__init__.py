@@ -1,20 +1,36 @@
 """The command ``minibn``: arguments in, one function call, text out. The work is done in the rooms it calls.
 
 A user's mistake is one line on stderr and exit code 2; MINIBN_DEBUG=1 shows the traceback instead. Rooms are
-imported inside the handlers, so that ``minibn --help`` is quick.
+imported inside the handlers, and the options of a command are made when it is asked for, so that ``minibn --help`` is
+quick.
 """
 
 import os
 import sys
+from importlib import import_module
 
 import minibn
-from minibn.cli import lab, runs, sweeps, tools
-from minibn.cli.parser import Parser
-from minibn.errors import one_line
-from minibn.training.display import tell
+from minibn.cli.parser import Parser, add_command
+from minibn.errors import one_line, tell
 
 __all__ = ["main"]
 
+COMMANDS = {        # the file of its options, and what it does
+    "train": ("runs", "train a network; the run is a folder"),
+    "evaluate": ("runs", "loss and errors of a run's best model"),
+    "sample": ("runs", "write text with a run's best model"),
+    "show": ("runs", "show what a trained model does"),
+    "sweep": ("sweeps", "train many networks: settings, their values, seeds"),
+    "compare": ("sweeps", "put runs beside each other, by the settings that differ"),
+    "demo": ("tools", "the whole of it in a minute or two: gradients checked, two networks trained, figures drawn, one "
+                      "page"),
+    "reproduce": ("tools", "compute and draw a figure of the paper"),
+    "gradcheck": ("tools", "compare the hand-written gradients with numerical ones"),
+    "bench": ("tools", "time our cells on this machine, beside bare matrix products and other libraries; their memory "
+                       "and growth"),
+    "data": ("tools", "the data sets: what is here, fetch it, verify it, build it"),
+    "lab": ("lab", "hand-outs for a course, and a grader that names the mistake"),
+}
 READER_GONE = 141       # 128 and the number of SIGPIPE, as of other tools in a pipe whose reader has ended
 
 
@@ -30,7 +46,7 @@ def main(arguments=None):
     _mend_streams()
     try:
         try:
-            options = vars(_parser().parse_args(arguments))
+            options = vars(_parser(arguments).parse_args(arguments))
             return options.pop("handler")(**options) or 0
         finally:
             sys.stdout.flush()      # here, where its failure can be told
@@ -82,12 +98,16 @@ def _drop_stdout():
             pass
 
 
-def _parser():
+def _parser(arguments=None):
+    """The parser, with the options of the command that the arguments begin with."""
+    arguments = sys.argv[1:] if arguments is None else arguments
     parser = Parser(prog="minibn",
                     description="Recurrent batch normalization by hand: every gradient written out and checked.",
                     epilog="MINIBN_DATA names a folder with data sets; MINIBN_DEBUG=1 shows tracebacks.")
     parser.add_argument("--version", action="version", version=f"minibn {minibn.__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for add in (*runs.COMMANDS, *sweeps.COMMANDS, *tools.COMMANDS, lab.add_lab):
-        add(commands)
+    for name, (file, help) in COMMANDS.items():
+        command = add_command(commands, name, None, help)
+        if arguments[:1] == [name]:
+            getattr(import_module(f"minibn.cli.{file}"), f"add_{name}")(command)
     return parser

@@ -8,10 +8,9 @@ from minibn.cli.parser import add_command, path
 __all__ = ["add_lab"]
 
 
-def add_lab(commands):
+def add_lab(parser):
     from minibn.cli.parser import Parser
 
-    parser = add_command(commands, "lab", _help, "hand-outs for a course, and a grader that names the mistake")
     parser.set_defaults(handler=lambda: parser.print_help())
     actions = parser.add_subparsers(title="actions", metavar="ACTION", parser_class=Parser)
     add_command(actions, "list", _list, "the labs: what each asks for, minutes and points")
@@ -51,10 +50,6 @@ def add_lab(commands):
         action.add_argument("--add", type=path, metavar="FILE", default=None, help=own)
 
 
-def _help():
-    return None
-
-
 def _lab(number):
     from minibn.labs import LABS
 
@@ -91,10 +86,10 @@ def _check(folder, seed):
 
 def _grade(folder, submissions, out, seed, jobs, limit, memory, hints, add):
     _add(add)
+    from minibn.errors import tell
     from minibn.labs import grade_class
     from minibn.labs.sandbox import Limits
     from minibn.labs.student import open_folder
-    from minibn.training.display import tell
 
     lab, settings = open_folder(folder)
     grade_class(lab, submissions, out, seed, jobs, Limits(limit, memory), settings.get("variant", ""), hints, tell)

@@ -9,14 +9,14 @@ from dataclasses import MISSING, fields
 from pathlib import Path
 
 from minibn.cli.parser import add_command, add_progress, path
-from minibn.training.tasks import TASKS
 
 DEFAULT_PRESET = "quick"
 
 
-def add_train(commands):
+def add_train(parser):
     """``minibn train TASK``: the options of each task are the fields of its configuration."""
-    parser = add_command(commands, "train", None, "train a network; the run is a folder")
+    from minibn.training.tasks import TASKS
+
     tasks = parser.add_subparsers(title="tasks", dest="task", metavar="TASK", required=True)
     for task in TASKS.values():
         parser = add_command(tasks, task.name, _train, task.help)
@@ -63,7 +63,7 @@ def _default_text(task, f):
 
 def _train(task, resume, progress, run=None, **options):
     from minibn.cells.user import declared_name
-    from minibn.training import make_config, resumed_config, train
+    from minibn.training import TASKS, make_config, resumed_config, train
 
     if "cell_option" in options:
         options["cell_option"] = dict(options["cell_option"])
@@ -90,9 +90,9 @@ def _add_run(parser, what):
     parser.add_argument("--model", dest="cell", metavar="FILE.py:NAME", default=None, help=help)
 
 
-def add_evaluate(commands):
+def add_evaluate(parser):
     """``minibn evaluate RUN``."""
-    parser = add_command(commands, "evaluate", _evaluate, "loss and errors of a run's best model")
+    parser.set_defaults(handler=_evaluate)
     _add_run(parser, "folder of the run")
     parser.add_argument("--statistics", choices=("population", "batch", "averaged"), default="population",
                         help="normalize with the population's statistics of each step, with the batch's own, or with "
@@ -122,9 +122,9 @@ def _evaluate(run, statistics, batch_size, lengths, whole, **where):
             print(f"{name}: {measures} {right}{how}{about.get(name, '')}", flush=True)
 
 
-def add_sample(commands):
+def add_sample(parser):
     """``minibn sample RUN``."""
-    parser = add_command(commands, "sample", _sample, "write text with a run's best model")
+    parser.set_defaults(handler=_sample)
     _add_run(parser, "folder of a run on text")
     parser.add_argument("--prompt", default="the ", metavar="TEXT", help="what to continue")
     parser.add_argument("--length", type=int, default=500, metavar="INT", help="characters to write")
@@ -139,9 +139,8 @@ def _sample(**options):
     print(sample_text(**options))
 
 
-def add_show(commands):
+def add_show(parser):
     """``minibn show attention RUN``."""
-    parser = add_command(commands, "show", None, "show what a trained model does")
     what = parser.add_subparsers(title="what to show", metavar="WHAT", required=True)
     parser = add_command(what, "attention", _show_attention, "where a reader looks, in passages that it read")
     _add_run(parser, "folder of a run on questions")
@@ -161,5 +160,3 @@ def _show_attention(run, cell, html, **options):
         Path(html).write_text(attention_html(readings, f"Attention of {run}"), encoding="utf-8")
         print(f"\n{html}")
 
-
-COMMANDS = (add_train, add_evaluate, add_sample, add_show)

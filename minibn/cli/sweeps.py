@@ -6,16 +6,15 @@ from dataclasses import fields
 
 from minibn.cli.parser import add_command, add_progress, path
 from minibn.cli.runs import add_option
-from minibn.training.tasks import TASKS
 
 NOT_SWEPT = ("task", "cell", "cell_option", "iterations")       # of one value each
 
 
-def add_sweep(commands):
+def add_sweep(parser):
     """``minibn sweep TASK | NAME | FILE.toml``."""
     from minibn.sweeps.plan import NAMED
+    from minibn.training.tasks import TASKS
 
-    parser = add_command(commands, "sweep", None, "train many networks: settings, their values, seeds")
     what = parser.add_subparsers(title="what", metavar="TASK", required=True)
     for task in TASKS.values():
         help = f"each option may have several values: {task.help}"
@@ -82,9 +81,9 @@ def _sweep(task, source, out, jobs, scheduler, progress, settings=(), **options)
     return 0 if said["finished"] == sum(said[status] for status in ("finished", "failed", "waiting")) else 1
 
 
-def add_compare(commands):
+def add_compare(parser):
     """``minibn compare FOLDER ...``."""
-    parser = add_command(commands, "compare", _compare, "put runs beside each other, by the settings that differ")
+    parser.set_defaults(handler=_compare)
     parser.add_argument("folders", metavar="FOLDER", nargs="+", type=path, help="runs, and sweeps, all on one task")
     parser.add_argument("--csv", metavar="FILE", type=path, default=None, help="where the table goes")
     parser.add_argument("--plot", metavar="FILE", type=path, default=None, help="where the curves go, PNG")
@@ -102,5 +101,3 @@ def _compare(folders, csv, plot):
     for file in filter(None, (csv, plot)):
         print(file)
 
-
-COMMANDS = (add_sweep, add_compare)

@@ -3,13 +3,10 @@
 import argparse
 import sys
 
-from minibn.cells import CELLS
-from minibn.cli.parser import add_command, add_progress, path
-
-__all__ = ["COMMANDS"]
+from minibn.cli.parser import add_progress, path
 
 
-def add_reproduce(commands):
+def add_reproduce(parser):
     from minibn.studies.figures import FIGURES
 
     def takers(option):
@@ -19,7 +16,7 @@ def add_reproduce(commands):
                 names.setdefault(figure.takes[option], []).append(name)
         return "; ".join(f"{', '.join(those)}: {what}" for what, those in names.items())
 
-    parser = add_command(commands, "reproduce", _reproduce, "compute and draw a figure of the paper")
+    parser.set_defaults(handler=_reproduce)
     what = "; ".join(f"{name}: {figure.help}" for name, figure in FIGURES.items())
     parser.add_argument("name", choices=(*FIGURES, "all"), help=f"{what}; all: whatever the runs allow, in one page")
     parser.add_argument(
@@ -42,9 +39,8 @@ def _reproduce(**options):
         print(reproduce(**options))
 
 
-def add_demo(commands):
-    help = "the whole of it in a minute or two: gradients checked, two networks trained, figures drawn, one page"
-    parser = add_command(commands, "demo", _demo, help)
+def add_demo(parser):
+    parser.set_defaults(handler=_demo)
     where = "where the page and its pictures go"
     parser.add_argument("--output", metavar="FOLDER", type=path, default="runs/demo", help=where)
     parser.add_argument("--iterations", type=int, metavar="INT", default=400, help="minibatches for each network")
@@ -59,8 +55,10 @@ def _demo(**options):
     return 0 if run_demo(**options)["gradients_ok"] else 1
 
 
-def add_gradcheck(commands):
-    parser = add_command(commands, "gradcheck", _gradcheck, "compare the hand-written gradients with numerical ones")
+def add_gradcheck(parser):
+    from minibn.cells import CELLS
+
+    parser.set_defaults(handler=_gradcheck)
     parser.add_argument("names", nargs="*", default=["all"], metavar="CELL",
                         help=f"{', '.join(CELLS)}, readers, all, or FILE.py:NAME")
 
@@ -73,9 +71,10 @@ def _gradcheck(names):
     return 0 if ok else 1
 
 
-def add_bench(commands):
-    help = "time our cells on this machine, beside bare matrix products and other libraries; their memory and growth"
-    parser = add_command(commands, "bench", _bench, help)
+def add_bench(parser):
+    from minibn.cells import CELLS
+
+    parser.set_defaults(handler=_bench)
     modes = parser.add_mutually_exclusive_group()
     mode = {"dest": "mode", "action": "store_const"}
     modes.add_argument("--quick", **mode, const="quick", default="quick", help="one or two minutes (this)")
@@ -123,7 +122,7 @@ def _bench(plot_path, **options):
 
 def _say(line):
     """A line on stderr: on a terminal the next one takes its place, and an empty one leaves nothing."""
-    from minibn.training.display import tell
+    from minibn.errors import tell
 
     if sys.stderr is not None and sys.stderr.isatty():
         print(f"\r\x1b[K{line}", end="", file=sys.stderr, flush=True)
@@ -131,8 +130,8 @@ def _say(line):
         tell(line)
 
 
-def add_data(commands):
-    parser = add_command(commands, "data", _data, "the data sets: what is here, fetch it, verify it, build it")
+def add_data(parser):
+    parser.set_defaults(handler=_data)
     parser.add_argument("action", choices=("list", "fetch", "verify", "build"), help="what to do")
     each = "which data set; None is every one (fetch: mnist, build: wiki)"
     parser.add_argument("name", nargs="?", metavar="NAME", help=each)
@@ -155,5 +154,3 @@ def _data(action, name):
     else:
         print(verify_data(name))
 
-
-COMMANDS = (add_demo, add_reproduce, add_gradcheck, add_bench, add_data)

@@ -6,11 +6,11 @@ import threading
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from minibn.errors import check_integer
+from minibn.errors import check_integer, tell
 from minibn.machine import available_cores
 from minibn.sweeps.state import State, words
 from minibn.sweeps.worker import die_with, run_one
-from minibn.training.display import Display, tell
+from minibn.training.display import Display
 
 __all__ = ["sweep"]
 

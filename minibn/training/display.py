@@ -9,14 +9,9 @@ import sys
 import threading
 import time
 
+from minibn.errors import tell
+
 PROGRESS = ("auto", "bar", "lines", "none")
-
-
-def tell(text):
-    """A line on stderr."""
-    if sys.stderr is not None:      # closed when the process began
-        with contextlib.suppress(OSError, ValueError):
-            print(text, file=sys.stderr, flush=True)
 
 
 class Display:

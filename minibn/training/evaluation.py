@@ -5,9 +5,9 @@ from contextlib import contextmanager
 from functools import cached_property
 
 from minibn.backend import to_device
-from minibn.errors import check_integer
+from minibn.errors import check_integer, tell
 from minibn.training.checkpoints import write_checkpoint
-from minibn.training.display import Display, tell
+from minibn.training.display import Display
 from minibn.training.folder import BEST, HeldFolder, InUse, folder_path
 from minibn.training.packing import pack_statistics, reading, scalar
 from minibn.training.runs import load_best, read_run

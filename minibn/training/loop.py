@@ -17,7 +17,8 @@ import time
 import numpy as np
 
 from minibn.backend import to_device, to_host
-from minibn.training.display import DelayedInterrupt, Display, Interrupted, tell
+from minibn.errors import tell
+from minibn.training.display import DelayedInterrupt, Display, Interrupted
 from minibn.training.folder import METRICS, HeldFolder
 from minibn.training.metrics import read_metrics
 from minibn.training.packing import reading
