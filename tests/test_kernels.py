@@ -19,7 +19,7 @@ import minibn
 from minibn import kernels
 from minibn.kernels import look_up, workspace
 from minibn.layers import BNLSTM, LSTM
-from minibn.layers.caches import KernelCache
+from minibn.layers.caches import KernelCache, LayerCache
 
 INPUTS = ("D=1", "D=3", "D=30", "integer")
 # Per step, relative to the largest value: rounding in sums of up to a few hundred terms.
@@ -448,3 +448,13 @@ def test_a_cache_that_outlives_everything_ends_in_silence():
             "cache.itself = cache\n")
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stderr == ""
+
+
+@pytest.mark.parametrize("name", ["LSTM", "BNLSTM"])
+def test_a_single_step_without_a_backward_runs_the_equations(name):
+    """A kernel prepares its weights for a whole sequence: of 1,000 units that is five times the step itself."""
+    rng = np.random.default_rng(4)
+    fast, x = getattr(minibn, name)(3, 4, rng=1, engine="kernels"), rng.normal(size=(1, 5, 3))
+    h, cache = fast.forward_only(x)
+    assert type(cache) is LayerCache and type(fast.forward(x)[1]) is KernelCache
+    assert np.allclose(h, fast.forward(x)[0], rtol=1e-12, atol=1e-14)

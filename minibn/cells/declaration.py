@@ -15,6 +15,7 @@ import re
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import lru_cache
 from importlib import import_module
 from pathlib import Path
 
@@ -118,6 +119,13 @@ class Cell:
 
 def sizes_of(shape, sizes):
     """The numbers of a shape: "N 4H" is (N, 4 * H), "4H+4M" is (4 * H + 4 * M,), "SH" is (S * H,)."""
+    return _numbers(shape, tuple(sizes.items()))
+
+
+@lru_cache(maxsize=1000)
+def _numbers(shape, sizes):
+    sizes = dict(sizes)
+
     def product(term):
         number, letters = re.fullmatch(r"(\d*)([A-Z]*)", term).groups()
         return int(number or 1) * int(np.prod([sizes[letter] for letter in letters], dtype=int))

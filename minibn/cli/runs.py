@@ -9,6 +9,7 @@ from dataclasses import MISSING, fields
 from pathlib import Path
 
 from minibn.cli.parser import add_command, add_progress, path
+from minibn.errors import tell
 
 DEFAULT_PRESET = "quick"
 
@@ -134,9 +135,14 @@ def add_sample(parser):
 
 
 def _sample(**options):
+    import time
+
     from minibn.training import sample_text
 
-    print(sample_text(**options))
+    started = time.perf_counter()
+    print(sample_text(**options), flush=True)
+    seconds = time.perf_counter() - started
+    tell(f"{options['length'] / seconds:,.0f} characters a second, opening the run included")
 
 
 def add_show(parser):

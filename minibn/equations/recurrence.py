@@ -8,6 +8,7 @@ step, so their gradients are sums over t.
 """
 
 import inspect
+from functools import lru_cache
 
 from minibn.backend import array_module
 from minibn.equations.quantities import Record
@@ -82,9 +83,14 @@ def freeze_backward(dstate, live):
 
 def names_read_by(function, offered):
     """Those of the names `offered` that the signature of a function has; all, where it ends in ``**others``."""
+    return _read_by(function, tuple(offered))
+
+
+@lru_cache(maxsize=1000)
+def _read_by(function, offered):
     parameters = inspect.signature(function).parameters
     if any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values()):
-        return tuple(offered)
+        return offered
     missing = [name for name, parameter in parameters.items()
                if name not in offered and parameter.default is parameter.empty]
     if missing:

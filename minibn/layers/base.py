@@ -85,8 +85,12 @@ class RecurrentLayer(DeclaredLayer):
 
     def forward_only(self, x, mask=None, initial_state=None, statistics=None, first_step=0, data=None,
                      statistics_mask=None):
-        """As `forward`, where nobody will go backward: nothing is copied, and `backward` refuses the cache."""
-        cache = self._run(*self._checked(x, mask, initial_state, statistics, first_step, data, statistics_mask))
+        """As `forward`, where nobody will go backward: nothing is copied, and `backward` refuses the cache.
+
+        A single step runs the equations: a kernel prepares its weights for a whole sequence first.
+        """
+        checked = self._checked(x, mask, initial_state, statistics, first_step, data, statistics_mask)
+        cache = self._run(*checked, fast=len(checked[0]) > 1)
         return cache.h, cache
 
     def backward(self, dh, cache, observe=None, observe_input=None):
@@ -163,14 +167,14 @@ class RecurrentLayer(DeclaredLayer):
                     for name, row, shape in self._data_of(N)}
         return x, mask, initial_state, given, data, counted, read
 
-    def _run(self, x, mask, initial_state, given, data, counted, read):
+    def _run(self, x, mask, initial_state, given, data, counted, read, fast=True):
         """The forward pass on checked arguments: everything that it computed."""
         state = initial_state
         if state is None:
             learned = [self.params[name] for name in self.state_names]
             state = tuple(array_module(x).broadcast_to(value, (x.shape[1], *value.shape)) for value in learned)
         call = kernels.Call(x, state, self.params, mask, given, self.eps, self.input_statistics, counted)
-        if self.engine == "kernels" and kernels.takes(call, self.terms):
+        if fast and self.engine == "kernels" and kernels.takes(call, self.terms):
             cache = KernelCache(self, call, kernels.forward(self.kernel, call))
         else:
             inputs = self._input_forward(call)
