@@ -138,6 +138,13 @@ def test_finished_runs_are_not_repeated_and_a_sweep_grows(done, tmp_path):
     assert {name: (folder / name / "metrics.jsonl").stat().st_mtime_ns for name in before} == before
 
 
+def test_a_lost_record_of_a_sweep_is_made_again(tmp_path):
+    planned = tiny({"model": ["lstm"]}, seeds=1)
+    said = sweep(planned, tmp_path / "out", jobs=1, progress="none")
+    (tmp_path / "out" / "sweep.json").unlink()
+    assert sweep(planned, tmp_path / "out", jobs=1, progress="none")["runs"] == said["runs"]
+
+
 def test_more_iterations_go_on(done):
     folder, planned, _ = done
     longer = plan("pmnist", {**TINY, "iterations": [11], "model": ["lstm"]}, 1)
@@ -186,7 +193,7 @@ def test_a_worker_has_one_thread(tmp_path, monkeypatch):
 def test_the_state_is_told_in_a_line(done):
     folder, planned, _ = done
     line = State(folder, planned).line()
-    assert line.startswith("4 of 4 runs done, 0 running, best ") and "error 0." in line
+    assert line.startswith("4 of 4 runs done, 0 running, best ") and "lowest error 0." in line
 
 
 # Killed

@@ -14,7 +14,7 @@ from minibn.training.display import Display
 
 __all__ = ["sweep"]
 
-POOLS = 3           # that may break, because a worker was killed
+NEW_POOLS = 3       # at most, where one breaks because a worker was killed
 LOOK = 2.0          # seconds between two looks at the folders
 PATIENCE = 10       # seconds until a scheduler has answered
 
@@ -75,7 +75,7 @@ def _work(planned, state, parallel, watch):
     from joblib import delayed
     from joblib.externals.loky.process_executor import BrokenProcessPool
 
-    for pool in range(1, POOLS + 1):
+    for pools_left in reversed(range(NEW_POOLS + 1)):
         left = [one for one in planned if state.runs[one.name].status in ("waiting", "running")]
         calls = [delayed(run_one)(one.name, str(state.folder / one.name), _given(one)) for one in left]
         if not calls:
@@ -84,7 +84,7 @@ def _work(planned, state, parallel, watch):
             for name, error in parallel()(calls):
                 watch.finish(name, error)
         except BrokenProcessPool:
-            tell(f"minibn: a worker was killed (pool {pool} of {POOLS}); {'going on' if pool < POOLS else 'giving up'}")
+            tell(f"minibn: a worker was killed; {'going on with new ones' if pools_left else 'giving up'}")
 
 
 def _given(one):

@@ -59,7 +59,7 @@ class State:
     def __init__(self, folder, planned):
         self.folder, self.task = folder, planned[0].config.task
         self.config = planned[0].config
-        self.before = _before(folder, self.task)
+        self.before = _before(folder, self.task, {one.name for one in planned})
         each = [_own(one.config) for one in planned]
         differing = [name for name in dict.fromkeys(name for values in each for name in values)
                      if len({str(values[name]) for values in each if name in values}) > 1]
@@ -145,7 +145,7 @@ def _own(config):
 def words(run):
     """A run and its error, in a few words."""
     settings = ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in run.settings.items())
-    error = "" if run.error_rate is None else f": error {run.error_rate:.4f} at iteration {run.iteration:,}"
+    error = "" if run.error_rate is None else f": lowest error {run.error_rate:.4f} in {run.iteration:,} iterations"
     return f"{run.model}{f' ({settings})' if settings else ''}{error}"
 
 
@@ -185,9 +185,9 @@ def run_folders(folders):
     return found
 
 
-def _before(folder, task):
-    """The runs that a folder has already."""
-    if not folder.exists() or not any(folder.iterdir()):
+def _before(folder, task, names):
+    """The runs that a folder has already; a ``sweep.json`` that was lost is made again."""
+    if not folder.exists() or {path.name for path in folder.iterdir()} <= names:
         return []
     if is_sweep(folder):
         said = read_sweep(folder)
