@@ -160,7 +160,7 @@ def _plot(title, by_gamma, part, is_text, printed, ax):
         if gamma in theirs:
             x, y = theirs[gamma]
             shown = (x > 0) & (x <= last)
-            ax.plot(x[shown], y[shown], color=color, **PUBLISHED_STYLE)
+            ax.plot(x[shown], y[shown], color=color, **PUBLISHED_STYLE, marker="x" if shown.sum() == 1 else None)
             lows, highs = [*lows, *y[shown]], [*highs, *y[shown]]
     margin = 0.05 * (max(highs) - min(lows))
     reading = ", as the paper printed it: nats, steps / ln 2" if printed else ""
@@ -168,7 +168,7 @@ def _plot(title, by_gamma, part, is_text, printed, ax):
            ylim=(min(lows) - margin, max(highs) + margin),
            ylabel="nats" if printed else "bits per character" if is_text else "cross-entropy, nats")
     if part == "valid":
-        ax.legend(loc="center left", bbox_to_anchor=(1.01, 0.5), title="ours; dashed: published")
+        ax.legend(loc="center left", bbox_to_anchor=(1.01, 0.5), title="ours; dashed or x: published")
 
 
 FIGURE = Figure(name="figure6", help="training and validation by initial gamma",
