@@ -159,11 +159,11 @@ def _plot(title, by_gamma, part, is_text, printed, ax):
     for gamma, color in zip(by_gamma, ordered_colors(len(by_gamma)), strict=True):
         if gamma in theirs:
             x, y = theirs[gamma]
-            shown = (x > 0) & (x <= last)
+            shown = (x > 0) & (x <= 1.001 * last)       # the stretched steps are rounded
             ax.plot(x[shown], y[shown], color=color, **PUBLISHED_STYLE, marker="x" if shown.sum() == 1 else None)
             lows, highs = [*lows, *y[shown]], [*highs, *y[shown]]
     margin = 0.05 * (max(highs) - min(lows))
-    reading = ", as the paper printed it: nats, steps / ln 2" if printed else ""
+    reading = ", as printed: nats, steps / ln 2" if printed else ""
     ax.set(title=f"{title}\n{PARTS[part]}{reading}", xlim=(0, last * 1.02), xlabel="training step",
            ylim=(min(lows) - margin, max(highs) + margin),
            ylabel="nats" if printed else "bits per character" if is_text else "cross-entropy, nats")
