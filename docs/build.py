@@ -35,7 +35,8 @@ TEACH = ("teaching", "students")
 def main():
     """Put the pages together, fetch what sets the formulas, and build. Returns Sphinx's exit code."""
     shutil.rmtree(SOURCE, ignore_errors=True)
-    (SOURCE / "_static").mkdir(parents=True)
+    for folder in ("_static", "pictures"):
+        (SOURCE / folder).mkdir(parents=True)
     for make in (pages, notebooks, gallery, labs, mistakes, quantities, reference, home):
         make()
     fetch_mathjax(SOURCE / "_static" / "mathjax")
@@ -90,8 +91,9 @@ def relinked(text, folder):
             back = "../" if folder.name == "notebooks" else ""
             return f"{label}({back}{site})"
         if there.suffix in (".png", ".gif", ".svg") and there.exists():
-            shutil.copy(there, SOURCE / "_static" / there.name)
-            return f"{label}(/_static/{there.name})"
+            name = inside.replace("/", "-")         # two figures may be called alike
+            shutil.copy(there, SOURCE / "pictures" / name)
+            return f"{label}(/pictures/{name})"
         return f"{label}({repository()}/blob/main/{inside})"
     return re.sub(r"(!?\[(?:[^\[\]]|\[[^\]]*\])*\])\(([^)\s]+)\)", link, text)
 

@@ -134,9 +134,9 @@ class TrainConfig(make_dataclass("_WithCellOptions", cell_fields(), bases=(_Name
     def measures(self, score):
         """What is recorded of a `Score`, by name."""
 
-    @abstractmethod
     def error_rate(self, measures):
-        """The share of wrong predictions, by which models are chosen."""
+        """The share of wrong predictions, by which models are chosen, from what is recorded of a `Score`."""
+        return 1 - measures["accuracy"]
 
     @abstractmethod
     def summary(self, measures):

@@ -79,9 +79,6 @@ class ImageConfig(TrainConfig):
     def measures(self, score):
         return {"loss": score.loss, "accuracy": score.accuracy}
 
-    def error_rate(self, measures):
-        return 1 - measures["accuracy"]
-
     def summary(self, measures):
         return f"loss {measures['loss']:.4f}, accuracy {measures['accuracy']:.4f}"
 
