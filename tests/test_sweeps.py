@@ -85,6 +85,8 @@ def test_a_file_says_the_same_as_the_command_line(tmp_path):
     (["pmnist", "--scheduler", "tcp://127.0.0.1:9"], "nobody answers at tcp://127.0.0.1:9"),
 ])
 def test_a_mistake_is_one_line(arguments, words, tmp_path, monkeypatch, capsys):
+    if "--scheduler" in arguments:
+        pytest.importorskip("distributed")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(execute, "PATIENCE", 0.5)
     Path("bad.toml").write_text("task =", encoding="utf-8")
