@@ -111,6 +111,22 @@ def test_help_loads_neither_plots_nor_progress_nor_downloads(command):
     assert done.stderr.strip() == "[]"
 
 
+@pytest.mark.parametrize("first", ["import minibn",
+                                   "from minibn.cli import main\ntry: main(['--help'])\nexcept SystemExit: pass"])
+def test_what_is_not_needed_is_not_imported(first):
+    late = "import sys\nprint({'minibn.data', 'minibn.training'} & set(sys.modules), file=sys.stderr)"
+    done = subprocess.run([sys.executable, "-c", f"{first}\n{late}"], capture_output=True, text=True, check=True)
+    assert done.stderr.strip() == "set()"
+
+
+def test_what_is_imported_late_is_there():
+    code = (f"import minibn\nfrom minibn import {', '.join(minibn.__all__)}\n"
+            "minibn.data.load_stdlib, minibn.training.train")
+    subprocess.run([sys.executable, "-c", code], check=True)
+    with pytest.raises(AttributeError, match="has no attribute 'trian'"):
+        minibn.trian()
+
+
 def test_python_m_minibn_is_the_command():
     done = subprocess.run([sys.executable, "-m", "minibn", "--version"], capture_output=True, text=True, check=True)
     assert done.stdout == f"minibn {minibn.__version__}\n"

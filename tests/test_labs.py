@@ -22,6 +22,7 @@ from minibn.labs.mistakes import MISTAKES
 from minibn.labs.replay import wrong
 from minibn.labs.sandbox import Limits
 from minibn.labs.source import Edit, code_of
+from minibn.labs.unrecognised import hints
 from minibn.labs.variants import VARIANTS, standard_of
 
 ASKS = [(lab, ask) for lab in LABS.values() if lab.judge == "functions" for ask in lab.asks]
@@ -105,6 +106,19 @@ def test_no_mistake_explains_what_it_does_not_return():
     found = judge_of(ask).judge(answers)
     assert {fault.name for fault in found.faults} >= {"dhat"} or found.verdict == "right"
     assert not found.mistakes
+
+
+def test_inputs_that_alone_show_what_is_wrong_are_said():
+    ask = BY_NAME["lab2 batch_norm_backward"][1]
+    judge, answers = judge_of(ask), answers_of(ask, [])
+    for draw, answer in zip(judge.draws, answers, strict=True):
+        if draw.kind == "masked":
+            answer["0"] = np.cos(answer["0"])
+    [said] = hints(judge, answers)
+    assert said.startswith("da: ") and said.endswith("; only on inputs with a mask")
+    for answer in answers:
+        answer["0"] = np.cos(answer["0"]) - 3
+    assert "only on inputs" not in hints(judge, answers)[0]
 
 
 @pytest.mark.parametrize("old, new, part", [

@@ -11,7 +11,7 @@ NOT_SWEPT = ("task", "cell", "cell_option", "iterations")       # of one value e
 
 
 def add_sweep(parser):
-    """``minibn sweep TASK | NAME | FILE.toml``."""
+    """``minibn sweep TASK ...``, ``minibn sweep file NAME``."""
     from minibn.sweeps.plan import NAMED
     from minibn.training.tasks import TASKS
 

@@ -30,13 +30,17 @@ def add_reproduce(parser):
     parser.add_argument("--numbers", metavar="FILE", type=path, default=None, help=numbers)
 
 
-def _reproduce(**options):
+def _reproduce(name, **options):
     from minibn.studies import reproduce, reproduce_all
+    from minibn.studies.figure import OPTIONS
 
-    if options["name"] == "all":
-        print(reproduce_all(options["output"], options["runs"]))
-    else:
-        print(reproduce(**options))
+    if name != "all":
+        print(reproduce(name=name, **options))
+        return
+    for option in ("seed", "seeds", "numbers"):
+        if options.pop(option) != OPTIONS.get(option):
+            raise ValueError(f"{option}: all figures at once do not take it; leave it out, or name a figure")
+    print(reproduce_all(**options))
 
 
 def add_demo(parser):

@@ -9,11 +9,12 @@ from minibn.labs import judges
 from minibn.labs.answers import Answer
 from minibn.labs.catalogue import LABS, PARTIAL, SHARES
 from minibn.labs.draws import draws_of
-from minibn.labs.ladder import Judge, hints
+from minibn.labs.ladder import Judge
 from minibn.labs.place import in_place
 from minibn.labs.sandbox import LIMITS, Reply, run_file
 from minibn.labs.source import RESULT
 from minibn.labs.submission import read
+from minibn.labs.unrecognised import hints
 from minibn.labs.variants import standard_of, variant_of
 
 WORD = re.compile(r"[^\W\d]\w*")
@@ -171,7 +172,7 @@ def _result(ask, judge, blank, names, finding, answers, left):
                     "outputs": sorted({fault.name for fault in faults}), "kinds": sorted(bad)}
     result.hints = [words for _, words in finding.messages]
     if finding.verdict == "unrecognised":
-        result.hints += hints(judge, answers, finding)
+        result.hints += hints(judge, answers)
     return result
 
 

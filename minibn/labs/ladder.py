@@ -6,7 +6,7 @@
 3  one mistake of the table explains everything
 4  several, each of which explains some of what is wrong and breaks nothing else
 5  two at once, executed together
-6  hints on where and how the numbers differ
+6  hints on where and how the numbers differ (`minibn.labs.unrecognised`)
 
 It never guesses: a mistake is named where the library with that mistake gives the very numbers. Where several do, all
 are named. Without one, what is wrong is shown.
@@ -18,7 +18,6 @@ from itertools import combinations
 
 import numpy as np
 
-from minibn.gradcheck.hints import hint_on
 from minibn.labs.answers import below, distance, leaves
 from minibn.labs.replay import ROUNDING, Fault, replay, wrong
 
@@ -274,34 +273,3 @@ def _shape_words(got, right, sizes):
 def _shape(shape, letters):
     numbers = ", ".join(str(size) for size in shape) + "," * (len(shape) == 1)
     return f"({numbers})"
-
-
-def hints(judge, answers, finding):
-    """Where and how the outputs differ, for whom no mistake was recognised: a list of sentences."""
-    found = []
-    for name in judge.outputs:
-        place = judge.program.places[name]
-        for number, (draw, answer, right) in enumerate(zip(judge.draws, answers, judge.right, strict=True)):
-            keys = [key for key, value in below(right, place).items()
-                    if not distance(below(answer, place)[key], value, judge.largest[number]) <= ROUNDING]
-            if keys:
-                value = below(right, place)[keys[0]]
-                allowed = ROUNDING * max(np.abs(value).max(initial=0), 1e-3 * judge.largest[number])
-                hint = hint_on(below(answer, place)[keys[0]], value, allowed, draw.sizes)
-                only = _only_masked(judge, answers, place)
-                found.append(f"{name if name != 'result' else 'the result'}: {hint}{only}")
-                break
-    return found
-
-
-def _only_masked(judge, answers, place):
-    kinds = {}
-    for number, (draw, answer, right) in enumerate(zip(judge.draws, answers, judge.right, strict=True)):
-        bad = any(not distance(below(answer, place)[key], value, judge.largest[number]) <= ROUNDING
-                  for key, value in below(right, place).items())
-        kinds[draw.kind] = kinds.get(draw.kind, False) or bad
-    words = {"masked": "masked", "given": "given statistics or a time axis"}
-    bad = [kind for kind, is_bad in kinds.items() if is_bad]
-    if len(bad) < len(kinds) and "plain" not in bad:
-        return f"; only on inputs with {' and '.join('a mask' if k == 'masked' else words[k] for k in bad)}"
-    return ""

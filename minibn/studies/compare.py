@@ -5,18 +5,15 @@ from pathlib import Path
 
 import numpy as np
 
+from minibn.studies.drawing import ordered_colors
 from minibn.studies.output import save_figure
-from minibn.studies.runs import alike, curves, described
+from minibn.studies.runs import QUARTILES, alike, curves, read_curves
 from minibn.sweeps import run_folders
 from minibn.tables import markdown_table
-from minibn.training.folder import METRICS
-from minibn.training.metrics import read_metrics
-from minibn.training.packing import reading
 from minibn.training.runs import read_config
 
 __all__ = ["compared", "draw", "read_runs", "write_csv"]
 
-QUARTILES = (25, 50, 75)
 ABOUT = ("Median (quartiles) over the seeds, the lowest validation error first. Each run is judged where its own error "
          "on the validation set, with batch statistics, is lowest; its test is of that model, with population "
          "statistics.")
@@ -67,8 +64,6 @@ def write_csv(groups, path):
 
 def draw(folders, path):
     """The validation errors of all groups while training, PNG: medians in bands from quartile to quartile."""
-    from minibn.studies.drawing import ordered_colors
-
     groups = curves(read_runs(folders), "error_rate")
     colors = ordered_colors(len(groups))
 
@@ -85,32 +80,19 @@ def draw(folders, path):
 
 
 def read_runs(folders):
-    """Runs, and those of sweeps, on one task: what `described` gives, and "iteration", "error_rate", "loss", arrays."""
-    found = []
-    for folder in run_folders(folders):
-        config, made_with = read_config(folder)
-        if found and config.task != found[0]["settings"]["task"]:
-            raise ValueError(f"folders: expected runs on one task, got {found[0]['settings']['task']} and "
-                             f"{config.task}; compare them apart")
-        records = read_metrics(folder / METRICS)
-        with reading(folder / METRICS, "a validation record is damaged"):
-            valid = [record for record in records if record["kind"] == "valid"]
-            final = [record for record in records if record["kind"] == "final"]
-            if not valid:
-                continue
-            found.append({**described(folder, config, made_with),
-                          "iteration": np.array([record["iteration"] for record in valid]),
-                          "loss": np.array([record["loss"] for record in valid]),
-                          "error_rate": np.array([config.error_rate(record) for record in valid]),
-                          "test_error_rate": _test_error(config, final[-1]) if final else None})
-    if not found:
-        raise ValueError("folders: none of these runs was validated yet; wait, or name others")
-    return found
+    """Runs, and those of sweeps, on one task, as `read_curves` gives them: "loss", "error_rate", "test_error_rate"."""
+    folders = run_folders(folders)
+    tasks = dict.fromkeys(read_config(folder)[0].task for folder in folders)
+    if len(tasks) > 1:
+        raise ValueError(f"folders: expected runs on one task, got {' and '.join(tasks)}; compare them apart")
+    return read_curves(folders, read_config(folders[0])[0].kind, "loss", more=_errors)
 
 
-def _test_error(config, final):
-    return config.error_rate({name.removeprefix("test_"): value for name, value in final.items()
-                              if name.startswith("test_")})
+def _errors(config, records):
+    final = [{name.removeprefix("test_"): value for name, value in record.items() if name.startswith("test_")}
+             for record in records if record["kind"] == "final"]
+    return {"error_rate": np.array([config.error_rate(record) for record in records if record["kind"] == "valid"]),
+            "test_error_rate": config.error_rate(final[-1]) if final else None}
 
 
 def _group(label, runs):

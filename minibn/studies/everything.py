@@ -8,7 +8,7 @@ import numpy as np
 from minibn.studies import figure2, figure3a, question_runs
 from minibn.studies.figures import FIGURES, reproduce
 from minibn.studies.page import Markup, fill, picture, table
-from minibn.studies.runs import alike
+from minibn.studies.runs import QUARTILES, alike
 from minibn.sweeps import run_folders
 from minibn.training.runs import read_config
 from minibn.training.tasks import make_config
@@ -16,15 +16,14 @@ from minibn.training.tasks import make_config
 __all__ = ["reproduce_all", "rows"]
 
 HEADER = ("figure", "what", "measure", "published", "ours", "spread", "seeds", "of the training", "command of a run")
-QUARTILES = (25, 50, 75)
 WITHOUT_RUNS = ("figure1a", "figure1b")
 DRAWN = {"images": ("figure2", "figure6"), "text": ("figure3a", "figure6"),
          "questions": ("figure4a", "figure4b", "table4")}
 CURVES = {"images": ("Figure 2", figure2), "text": ("Figure 3(a)", figure3a)}
 
 
-def reproduce_all(output, runs):
-    """Draw what these runs allow, and what needs none; write ``all.html``.
+def reproduce_all(output, runs=()):
+    """Draw what these runs allow, and Figure 1, which needs none; write ``all.html``.
 
     Parameters
     ----------

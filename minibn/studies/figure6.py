@@ -12,14 +12,13 @@ from minibn.studies import figure2, text_runs
 from minibn.studies.drawing import PUBLISHED_STYLE, ordered_colors
 from minibn.studies.figure import Figure
 from minibn.studies.reference import published_curves
-from minibn.studies.runs import grouped, read_curves
+from minibn.studies.runs import QUARTILES, common_points, grouped, read_curves, settings
 from minibn.tables import markdown_table
 from minibn.training.runs import read_config
 
-__all__ = ["FIGURE", "compute", "panels", "statement", "table"]
+__all__ = ["FIGURE", "compute", "groups", "panels", "statement", "table"]
 
 PARTS = {"train": "training", "valid": "validation"}
-QUARTILES = (25, 50, 75)
 PUBLISHED_SIZE = {False: "28x28, the authors' index map", True: "1,000 units"}
 
 
@@ -46,23 +45,31 @@ def _training(records):
 
 
 def groups(numbers):
-    """The runs on the same thing, by gamma: title -> gamma -> runs."""
-    return {title: dict(sorted(grouped(runs, lambda run: run["settings"]["gamma"]).items()))
-            for title, runs in grouped(numbers, _title).items()}
+    """The runs on the same thing, by gamma: title -> gamma -> runs; an error if they differ in more than the seed."""
+    found = {}
+    for title, runs in grouped(numbers, _title).items():
+        each = [{"model": run["model"], **settings(run)} for run in runs]
+        others = [name for name in each[0] if name != "gamma" and len({str(one.get(name)) for one in each}) > 1]
+        if others:
+            raise ValueError(f"runs: expected runs that differ in gamma and the seed alone, got others in "
+                             f"{', '.join(others)} ({title}); draw them apart")
+        found[title] = dict(sorted(grouped(runs, lambda run: run["settings"]["gamma"]).items()))
+    return found
+
+
+def _is_text(run):
+    return run["settings"]["task"] not in ("mnist", "pmnist")
 
 
 def _title(run):
-    if run["settings"]["task"] in ("mnist", "pmnist"):
-        return figure2.title_of_run(run)
-    return f"{text_runs.corpus_of(run)}, {run['settings']['hidden']:,} units"
+    if _is_text(run):
+        return f"{text_runs.corpus_of(run)}, {run['settings']['hidden']:,} units"
+    return figure2.title_of_run(run)
 
 
 def curve(runs, part):
     """Iterations that all of these runs have, and the losses there, (runs, points)."""
-    names = ("train_iteration", "train_loss") if part == "train" else ("iteration", "loss")
-    points = [dict(zip(map(int, run[names[0]]), run[names[1]], strict=True)) for run in runs]
-    common = [iteration for iteration in points[0] if all(iteration in each for each in points)]
-    return np.array(common), np.array([[each[iteration] for iteration in common] for each in points])
+    return common_points(runs, *(("train_loss", "train_iteration") if part == "train" else ("loss", "iteration")))
 
 
 def published(is_text, part, printed=False):
@@ -73,16 +80,17 @@ def published(is_text, part, printed=False):
 
 
 def at_the_end(by_gamma):
-    """The last iteration at which all were validated, and gamma -> the loss of each seed there."""
-    each = {gamma: curve(runs, "valid") for gamma, runs in by_gamma.items()}
-    last = max(set.intersection(*(set(iterations.tolist()) for iterations, _ in each.values())), default=None)
-    if last is None:
+    """The last iteration at which all were validated, and gamma -> seed -> the loss there."""
+    common = set.intersection(*(set(curve(runs, "valid")[0].tolist()) for runs in by_gamma.values()))
+    if not common:
         raise ValueError("runs: these were never validated at the same iteration; draw them one by one")
-    return last, {gamma: losses[:, iterations == last][:, 0] for gamma, (iterations, losses) in each.items()}
+    last = max(common)
+    return last, {gamma: {run["settings"]["seed"]: float(run["loss"][list(run["iteration"]).index(last)])
+                          for run in runs} for gamma, runs in by_gamma.items()}
 
 
 def statement(by_gamma):
-    """What the paper says of gamma, as numbers.
+    """What the paper says of gamma, as numbers, of the seeds that every gamma has.
 
     Returns
     -------
@@ -91,14 +99,13 @@ def statement(by_gamma):
         gamma less that at the smallest, for each seed, in nats; "spread": the largest standard deviation over the
         seeds of one gamma.
     """
-    losses = at_the_end(by_gamma)[1]
-    seeds = min(map(len, losses.values()))
-    table = np.array([each[:seeds] for each in losses.values()])        # (gammas, seeds)
+    losses = at_the_end(by_gamma)[1].values()
+    seeds = sorted(set.intersection(*map(set, losses)))
+    table = np.array([[of_seed[seed] for seed in seeds] for of_seed in losses])     # (gammas, seeds)
     ranks = table.argsort(axis=0).argsort(axis=0)
-    order = np.arange(len(table))
-    return {"correlation": [float(np.corrcoef(order, rank)[0, 1]) for rank in ranks.T],
+    return {"correlation": [float(np.corrcoef(np.arange(len(table)), rank)[0, 1]) for rank in ranks.T],
             "difference": (table[-1] - table[0]).tolist(),
-            "spread": float(max(np.std(each, ddof=1) if len(each) > 1 else 0.0 for each in losses.values()))}
+            "spread": float(table.std(axis=1, ddof=1).max()) if len(seeds) > 1 else 0.0}
 
 
 def table(numbers):
@@ -107,14 +114,14 @@ def table(numbers):
 
 
 def _table(title, by_gamma):
-    is_text = next(iter(by_gamma.values()))[0]["settings"]["task"] not in ("mnist", "pmnist")
+    is_text = _is_text(next(iter(by_gamma.values()))[0])
     unit = np.log(2) if is_text else 1.0
     last, losses = at_the_end(by_gamma)
     theirs = published(is_text, "valid")
     rows = [["gamma", "seeds", f"validation loss at {last:,}, median", "quartiles",
              f"published there ({PUBLISHED_SIZE[is_text]})"]]
     for gamma, each in losses.items():
-        low, median, high = np.percentile(each / unit, QUARTILES)
+        low, median, high = np.percentile(list(each.values()), QUARTILES) / unit
         other = theirs.get(gamma)
         there = f"{np.interp(last, *other):.3f}" if other and last <= other[0][-1] else None
         rows.append([gamma, len(each), f"{median:.3f}", f"{low:.3f} to {high:.3f}", there])
@@ -137,7 +144,7 @@ def panels(numbers):
     """Training and validation of each group; of text in both readings."""
     found = []
     for title, by_gamma in groups(numbers).items():
-        is_text = next(iter(by_gamma.values()))[0]["settings"]["task"] not in ("mnist", "pmnist")
+        is_text = _is_text(next(iter(by_gamma.values()))[0])
         for printed in ((False, True) if is_text else (False,)):
             found += [partial(_plot, title, by_gamma, part, is_text, printed) for part in PARTS]
     return found

@@ -1,8 +1,7 @@
 """Which reading of the paper matters? Runs that differ from the specification in one setting, and what that changes.
 
 The paper leaves some things open, and the authors' code does others differently (`docs/defaults.md`). Runs with the
-same seed see the same minibatches, so each is compared with the run of its own seed: their difference is known far
-better than either of them.
+same seed see the same minibatches, so each is compared with the run of its own seed: what is common to both drops out.
 """
 
 from dataclasses import replace
@@ -21,8 +20,6 @@ from minibn.training.runs import load_best
 from minibn.training.validation import score
 
 __all__ = ["FIGURE", "compute", "plot", "table", "tested"]
-
-QUARTILES = (25, 50, 75)
 
 
 def compute(runs):

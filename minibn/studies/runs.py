@@ -14,12 +14,14 @@ from minibn.training.runs import METRICS, read_config
 from minibn.training.tasks import TASKS
 
 __all__ = [
-    "Curve", "alike", "curves", "described", "grouped", "read_config_of", "read_curves", "settings", "settings_text",
+    "QUARTILES", "Curve", "alike", "common_points", "curves", "described", "grouped", "read_config_of", "read_curves",
+    "settings", "settings_text",
 ]  # fmt: skip
 
 # They say how long, how often and by which code: not what is learned.
 QUIET = {"task", "preset", "seed", "iterations", "engine", "validate_every", "log_every", "checkpoint_every",
          "population_batch", "population_on"}
+QUARTILES = (25, 50, 75)        # in which a spread over seeds is told
 CELL_OPTIONS = {name for cell in CELLS.values() for name in cell.options}
 
 
@@ -142,12 +144,17 @@ def curves(runs, measure):
     return [_curve(label, group, measure) for label, group in alike(runs)]
 
 
-def _curve(label, group, measure):
-    points = [dict(zip(np.asarray(run["iteration"]).tolist(), run[measure], strict=True)) for run in group]
+def common_points(group, measure, against="iteration"):
+    """The iterations that all of these runs have, and what they measured there: ndarrays (points,), (runs, points)."""
+    points = [dict(zip(np.asarray(run[against]).tolist(), run[measure], strict=True)) for run in group]
     common = [iteration for iteration in points[0] if all(iteration in each for each in points)]
-    if not common:
+    return np.array(common), np.array([[each[iteration] for iteration in common] for each in points])
+
+
+def _curve(label, group, measure):
+    iterations, values = common_points(group, measure)
+    if not len(iterations):
         names = ", ".join(run["run"] for run in group)
         raise ValueError(f"runs: {names} differ in the seed alone, but were never validated at the same iteration; "
                          "draw them one by one")
-    return Curve(label, group[0]["model"], np.array(common),
-                 np.array([[each[iteration] for iteration in common] for each in points]))
+    return Curve(label, group[0]["model"], iterations, values)
