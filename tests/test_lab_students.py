@@ -81,6 +81,7 @@ def test_slips_on_ten_seeds():
     known = [slip for slip in SLIPS if slip.title]
     for dtype, share in ((float, 0.98), (np.float32, 0.95)):
         hits = [of_the_slip(slip, seed, dtype)[1] for slip in known for seed in range(30, 40)]
+        print(f"single slips named, {dtype.__name__}: {sum(hits)} of {len(hits)}")
         assert sum(hits) >= share * len(hits), f"{sum(hits)} of {len(hits)} in {dtype.__name__}"
 
 
@@ -106,4 +107,5 @@ def test_two_slips_are_both_named():
     for one, two, answers in pairs_of_slips(41):
         found = titles(judge_of(one.file, one.function, 41).judge(answers))
         named.append(one.title in found and two.title in found)
+    print(f"pairs of slips, both named: {sum(named)} of {len(named)}")
     assert len(named) > 150 and sum(named) >= 0.95 * len(named), f"{sum(named)} of {len(named)}"
