@@ -379,10 +379,15 @@ KERNELS = [                             # their input terms; what else they do i
          "kernels LSTM, row by row"),
     ),
     *_rows(
-        "minibn.kernels.gates", "slopes", "kernels LSTM",
-        ("np.subtract(1, fiog[:3], out=slope[:3])", "slope[:3] = 1", "sigmoid: (1 - f) left out", "W_x"),
-        ("np.multiply(fiog[:3], slope[:3], out=slope[:3])", "pass", "sigmoid: f left out", "W_x"),
-        ("tanh_slopes(fiog[3], slope[3])", "np.multiply(fiog[3], 1 - fiog[3], out=slope[3])", "g as a sigmoid", "W_x"),
+        "minibn.kernels.gates", "backward", "kernels LSTM",
+        ("np.subtract(1, fiog[:3], out=rest)", "rest.fill(1)", "sigmoid: (1 - f) left out", "W_x"),
+        ("np.multiply(dc, f, out=dc)", "pass", "sigmoid: f left out", "W_x"),
+        ("np.subtract(dg, di, out=out[3])", "np.multiply(dg, 1 - g, out=out[3])", "g as a sigmoid", "W_x"),
+    ),
+    *_rows(
+        "minibn.kernels.gates", "output_backward", "kernels LSTM",
+        ("np.subtract(dc_term, spare, out=dc_term)", "pass", "slope of the output's tanh left out", "W_x"),
+        ("np.multiply(dc_term, tanh_c, out=do)", "do[...] = dc_term", "o is not multiplied with tanh(c)", "W_x"),
     ),
     *_rows(
         "minibn.kernels.stacked", "SplitGradient.finish", "kernels LSTM, masked, integer",

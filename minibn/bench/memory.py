@@ -16,19 +16,21 @@ def measure_memory(layer, x, dh):
     Returns
     -------
     dict
-        "kept": rows as of `kept_arrays`; "kept_bytes": their sum; "peak_bytes": the most that Python and NumPy
-        held at once beyond x, dh and the parameters (tracemalloc).
+        "kept": rows as of `kept_arrays`; "kept_bytes": their sum; "returned_bytes": of h, dx and the gradients, which
+        are the caller's; "peak_bytes": the most that Python and NumPy held at once beyond x, dh and the parameters
+        (tracemalloc).
     """
     tracemalloc.start()
     try:
         before = tracemalloc.get_traced_memory()[0]
         h, cache = layer.forward(x)
         kept = kept_arrays(cache, exclude=(x, *layer.params.values()))
-        layer.backward(dh, cache)
+        dx, grads = layer.backward(dh, cache)
         peak = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
-    return {"kept": kept, "kept_bytes": sum(row["bytes"] for row in kept), "peak_bytes": peak - before}
+    return {"kept": kept, "kept_bytes": sum(row["bytes"] for row in kept),
+            "returned_bytes": sum(array.nbytes for array in (h, dx, *grads.values())), "peak_bytes": peak - before}
 
 
 def kept_arrays(cache, exclude=()):

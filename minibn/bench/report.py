@@ -122,8 +122,9 @@ def memory_text(memory):
     """What our cells keep at one shape."""
     lines = [f"Kept for the backward at T,N,D,H = {_shape(memory['shape'])}, and the peak beside it:", ""]
     for name, found in memory["cells"].items():
-        lines.append(f"- {name}: {_size(found['kept_bytes'])}; peak {_size(found['peak_bytes'])}, "
-                     f"{found['peak_bytes'] / found['kept_bytes']:.2f} of it")
+        kept, returned, peak = (found[f"{what}_bytes"] for what in ("kept", "returned", "peak"))
+        lines.append(f"- {name}: {_size(kept)}; with h and the gradients {_size(kept + returned)}; peak {_size(peak)}, "
+                     f"{peak / kept:.2f} and {peak / (kept + returned):.2f} of them")
         large = [row for row in found["kept"] if row["bytes"] >= 0.01 * found["kept_bytes"]]
         lines += [f"    - {row['names']} {_counted(row)}: {_size(row['bytes'])}" for row in large]
     return "\n".join(lines)

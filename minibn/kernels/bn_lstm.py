@@ -4,6 +4,7 @@ The batch mean of W_h h is W_h times the batch mean of h, so h_{t-1} is centred 
 size 4H has to be. Kept for the backward, besides the input (see `minibn.kernels.input_term`):
 
     h, c    (T + 1, N, H)       h_0 .. h_T, c_0 .. c_T
+    tanh_c  (T, N, H)           what o is multiplied with
     a       (T, N, 4H)          W_h h_{t-1}, centred (as it is, where the statistics were given)
     fiog    (T, 4, N, H)        f, i, o, g
     h_mean  (T, H)              of h_{t-1} itself
@@ -31,7 +32,7 @@ def forward(call):
     x_term = source.forward(p["b"], pre, examples)
     W_h, gamma_h, gamma_c, beta_c = p["W_h"], p["gamma_h"] * pre, p["gamma_c"], p["beta_c"]
     h, c = scratch(dtype, (T + 1, N, H), (T + 1, N, H))
-    a, fiog = scratch(dtype, (T, N, G), (T, 4, N, H))
+    tanh_c, a, fiog = scratch(dtype, (T, N, H), (T, N, G), (T, 4, N, H))
     tilde, scaled, centred, squared = scratch(dtype, (N, G), (N, G), (N, H), (N, H))
     h[0], c[0] = h_0, c_0
     h_mean = np.empty((T, H), dtype)
@@ -70,23 +71,25 @@ def forward(call):
             np.subtract(c_t, c_mean[t], out=centred)
         np.multiply(centred, s_c, out=centred)
         np.add(centred, beta_c, out=centred)
-        np.tanh(centred, out=centred)
-        np.multiply(o, centred, out=h_t)
+        np.tanh(centred, out=tanh_c[t])
+        np.multiply(o, tanh_c[t], out=h_t)
         examples.freeze(t, h_t, h[t])
     statistics = {"x": source.statistics, "h": Statistics(h_mean @ W_h if given is None else mean_h, h_variance),
                   "c": Statistics(c_mean, c_variance)}
-    return Stored(h[1:], c[1:], statistics, {"h": h, "c": c, "a": a, "fiog": fiog, "h_mean": h_mean, "source": source})
+    arrays = {"h": h, "c": c, "tanh_c": tanh_c, "a": a, "fiog": fiog, "h_mean": h_mean, "source": source}
+    return Stored(h[1:], c[1:], statistics, arrays)
 
 
 def backward(dh, call, stored):
     """Back-propagation through time, and through every batch statistic."""
-    h, c, a, fiog, h_mean, source = (stored.arrays[name] for name in ("h", "c", "a", "fiog", "h_mean", "source"))
+    h, c, tanh_c, a, fiog, h_mean, source = (
+        stored.arrays[name] for name in ("h", "c", "tanh_c", "a", "fiog", "h_mean", "source"))
     p, eps, given = call.params, call.eps, call.given
     T, N, G = a.shape
     H, dtype = G // 4, a.dtype
     examples = Examples(call, dtype)
     x_term = source.backward(examples)
-    W_h, gamma_h, gamma_c, beta_c = p["W_h"], p["gamma_h"], p["gamma_c"], p["beta_c"]
+    W_h, gamma_h, gamma_c = p["W_h"], p["gamma_h"], p["gamma_c"]
     gradient = WeightGradient(T, N, H, G, dtype, None if given is None else h[:T])
     _, h_variance = stored.statistics["h"]
     c_mean, c_variance = stored.statistics["c"]
@@ -94,35 +97,28 @@ def backward(dh, call, stored):
     s_h, s_c = inv_h * gamma_h, inv_c * gamma_c
     # How much of a sum over the examples returns to each of them: nothing, where the statistics were given.
     share = np.zeros((T, 1), dtype) if given is not None else np.array(examples.share, dtype)[:, None]
-    (square_h, per_unit_h), (square_c, per_unit_c) = square_in_units(inv_h), square_in_units(inv_c)
-    r_h, r_c = s_h * square_h * share, s_c * square_c * share
     m_c = s_c * share
+    (r_h, per_unit_h), (r_c, per_unit_c) = square_in_units(inv_h), square_in_units(inv_c)
+    r_h *= s_h
+    r_h *= share
+    r_c *= m_c
     e_a, e_c, e_1 = np.empty((T, G), dtype), np.empty((T, H), dtype), np.empty((T, H), dtype)
-    product, slope, dfiog, centred, tanh_c, dc_term, dc, dh_t, kept_h, kept_c = scratch(
-        dtype, (N, G), (4, N, H), (4, N, H), *[(N, H)] * 7)
-    df, di, do, dg = dfiog
+    product, rest, dfiog, centred, spare, dc_term, dc, dh_t, kept_h, kept_c = scratch(
+        dtype, (N, G), (3, N, H), (4, N, H), *[(N, H)] * 7)
     row_h, row_c = np.empty(G, dtype), np.empty(H, dtype)
     ones = examples.ones
     dc.fill(0)
     dh_t.fill(0)
     for t in reversed(range(T)):
-        a_t, (f, i, o, g) = a[t], fiog[t]
-        e = gradient.drows_of(t)
+        a_t, e = a[t], gradient.drows_of(t)
         np.add(dh_t, dh[t], out=dh_t)
         examples.hold_back(t, dh_t, kept_h)
-        gates.slopes(fiog[t], slope)
         # Eq. 8
-        examples.subtract(t, c[t + 1], c_mean[t], out=centred)
-        np.multiply(centred, s_c[t], out=tanh_c)
-        np.add(tanh_c, beta_c, out=tanh_c)
-        np.tanh(tanh_c, out=tanh_c)
-        np.multiply(dh_t, tanh_c, out=do)
-        np.multiply(dh_t, o, out=dc_term)
-        gates.tanh_slopes(tanh_c, tanh_c)
-        np.multiply(dc_term, tanh_c, out=dc_term)
+        gates.output_backward(dh_t, fiog[t, 2], tanh_c[t], dfiog[2], dc_term, spare)
         # The batch norm of c_t
-        np.multiply(dc_term, centred, out=tanh_c)
-        np.dot(ones, tanh_c, out=e_c[t])
+        examples.subtract(t, c[t + 1], c_mean[t], out=centred)
+        np.multiply(dc_term, centred, out=spare)
+        np.dot(ones, spare, out=e_c[t])
         np.dot(ones, dc_term, out=e_1[t])
         np.multiply(dc_term, s_c[t], out=dc_term)
         if given is None:
@@ -134,13 +130,8 @@ def backward(dh, call, stored):
             examples.subtract(t, dc_term, row_c, out=dc_term)
         np.add(dc, dc_term, out=dc)
         examples.hold_back(t, dc, kept_c)
-        # Eq. 7
-        np.multiply(dc, c[t], out=df)
-        np.multiply(dc, g, out=di)
-        np.multiply(dc, i, out=dg)
-        np.multiply(dc, f, out=dc)
-        np.multiply(dfiog, slope, out=gates.by_gate(e))
-        # Eq. 6
+        # Eqs. 7 and 6
+        gates.backward(dc, c[t], fiog[t], dfiog, rest, out=e)
         x_term.collect(t, e)
         np.multiply(e, a_t, out=product)
         np.dot(ones, product, out=e_a[t])

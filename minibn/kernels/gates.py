@@ -35,11 +35,37 @@ def write(tilde, fiog):
     np.add(fio, 0.5, out=fio)
 
 
-def slopes(fiog, slope):
-    """What the gradient of each gate is multiplied with: f (1 - f) of a sigmoid, 1 - g^2 of a tanh."""
-    np.subtract(1, fiog[:3], out=slope[:3])
-    np.multiply(fiog[:3], slope[:3], out=slope[:3])
-    tanh_slopes(fiog[3], slope[3])
+def output_backward(dh, o, tanh_c, do, dc_term, spare):
+    """Eq. 4 backward: dc_term (N, H), the gradient before the tanh, and do as `backward` wants it.
+
+        do = dh o tanh_c                dc_term = dh o (1 - tanh_c^2) = dh o - do tanh_c
+    """
+    np.multiply(dh, o, out=dc_term)
+    np.multiply(dc_term, tanh_c, out=do)
+    np.multiply(do, tanh_c, out=spare)
+    np.subtract(dc_term, spare, out=dc_term)
+
+
+def backward(dc, c_before, fiog, dfiog, rest, out):
+    r"""Eqs. 2 and 3 backward: out (N, 4H) is the gradient of the pre-activations; dc turns into that of c_{t-1}.
+
+    A sigmoid has the slope f (1 - f). The first factor is multiplied early, where the product is needed anyway:
+
+        df~ = (dc f) c_{t-1} (1 - f)            di~ = (dc i) g (1 - i)
+        do~ = (dh o) tanh_c (1 - o)             dg~ = (dc i) - (dc i g) g
+
+    Three of the four are of the same form, and end in one product over all of (3, N, H). ``dfiog[2]`` comes with do
+    from `output_backward`; the rest of it, and `rest` (3, N, H), are there to compute in.
+    """
+    (f, i, _, g), (df, di, _, dg), out = fiog, dfiog, by_gate(out)
+    np.subtract(1, fiog[:3], out=rest)
+    np.multiply(dc, i, out=dg)
+    np.multiply(dc, f, out=dc)
+    np.multiply(dc, c_before, out=df)
+    np.multiply(dg, g, out=di)
+    np.multiply(dfiog[:3], rest, out=out[:3])
+    np.multiply(di, g, out=di)
+    np.subtract(dg, di, out=out[3])
 
 
 def tanh_slopes(h, slope):

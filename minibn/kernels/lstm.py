@@ -4,6 +4,7 @@ All of Eq. 2 is one product with the stacked [W_h; W_x; b], times PRE (see `mini
 backward, besides h_0 .. h_T in the rows of the stack (see `minibn.kernels.stacked`):
 
     c       (T + 1, N, H)           c_0 .. c_T
+    tanh_c  (T, N, H)               what o is multiplied with
     fiog    (T, 4, N, H)            f, i, o, g
 """
 
@@ -23,7 +24,7 @@ def forward(call):
     examples = Examples(call, dtype)
     inputs = stack(call, gates.pre(H, dtype))
     rows, c = inputs.rows, workspace.empty((T + 1, N, H), dtype)
-    fiog = workspace.empty((T, 4, N, H), dtype)
+    tanh_c, fiog = scratch(dtype, (T, N, H), (T, 4, N, H))
     tilde, scratch_c = scratch(dtype, (N, 4 * H), (N, H))
     c[0] = c_0
     for t in range(T):
@@ -35,51 +36,37 @@ def forward(call):
         np.add(c_t, scratch_c, out=c_t)
         if "beta_c" in p:
             np.add(c_t, p["beta_c"], out=scratch_c)
-            np.tanh(scratch_c, out=scratch_c)
+            np.tanh(scratch_c, out=tanh_c[t])
         else:
-            np.tanh(c_t, out=scratch_c)
-        np.multiply(o, scratch_c, out=h_t)
+            np.tanh(c_t, out=tanh_c[t])
+        np.multiply(o, tanh_c[t], out=h_t)
         examples.freeze(t, h_t, rows[t, :, :H])
         examples.freeze(t, c_t, c[t])
-    return Stored(rows[1:, :, :H], c[1:], {}, {"rows": rows, "c": c, "fiog": fiog})
+    return Stored(rows[1:, :, :H], c[1:], {}, {"rows": rows, "c": c, "tanh_c": tanh_c, "fiog": fiog})
 
 
 def backward(dh, call, stored):
     """Back-propagation through time."""
-    rows, c, fiog = (stored.arrays[name] for name in ("rows", "c", "fiog"))
+    rows, c, tanh_c, fiog = (stored.arrays[name] for name in ("rows", "c", "tanh_c", "fiog"))
     p = call.params
     T, _, N, H = fiog.shape
     dtype = fiog.dtype
     examples, gradient = Examples(call, dtype), stack_gradient(call, rows)
-    slope, dfiog, tanh_c, dc_term, dc, dh_t, kept_h, kept_c = scratch(dtype, (4, N, H), (4, N, H), *[(N, H)] * 6)
-    df, di, do, dg = dfiog
+    rest, dfiog, dc_term, dc, dh_t, kept_h, kept_c = scratch(dtype, (3, N, H), (4, N, H), *[(N, H)] * 5)
     dbeta_c, row = np.zeros(H, dtype), np.empty(H, dtype)
     dc.fill(0)
     dh_t.fill(0)
     for t in reversed(range(T)):
-        dtilde, (f, i, o, g) = gradient.drows_of(t), fiog[t]
+        dtilde = gradient.drows_of(t)
         np.add(dh_t, dh[t], out=dh_t)
         examples.hold_back(t, dh_t, kept_h)
         examples.hold_back(t, dc, kept_c)
-        gates.slopes(fiog[t], slope)
-        if "beta_c" in p:
-            np.add(c[t + 1], p["beta_c"], out=tanh_c)
-            np.tanh(tanh_c, out=tanh_c)
-        else:
-            np.tanh(c[t + 1], out=tanh_c)
-        np.multiply(dh_t, tanh_c, out=do)
-        np.multiply(dh_t, o, out=dc_term)
-        gates.tanh_slopes(tanh_c, tanh_c)
-        np.multiply(dc_term, tanh_c, out=dc_term)
+        gates.output_backward(dh_t, fiog[t, 2], tanh_c[t], dfiog[2], dc_term, rest[0])
         if "beta_c" in p:
             np.dot(examples.ones, dc_term, out=row)
             np.add(dbeta_c, row, out=dbeta_c)
         np.add(dc, dc_term, out=dc)
-        np.multiply(dc, c[t], out=df)
-        np.multiply(dc, g, out=di)
-        np.multiply(dc, i, out=dg)
-        np.multiply(dc, f, out=dc)
-        np.multiply(dfiog, slope, out=gates.by_gate(dtilde))
+        gates.backward(dc, c[t], fiog[t], dfiog, rest, out=dtilde)
         np.matmul(dtilde, p["W_h"].T, out=dh_t)
         examples.pass_on(dh_t, kept_h)
         examples.pass_on(dc, kept_c)
