@@ -11,6 +11,7 @@ import sys
 import numpy as np
 
 LARGEST_INTEGER = 2 ** 63 - 1       # what an int64 holds
+COMPUTE_OTHERWISE = (np.ma.MaskedArray, np.matrix)
 
 
 def is_array(value):
@@ -42,25 +43,29 @@ def check_array(name, array, symbols, kinds="fc", **sizes):
         Wrong rank, wrong size, or an empty axis.
     """
     axes = symbols.split()
-    words = [f"{axis}={sizes[axis]}" if axis in sizes else axis for axis in axes]
-    expected = f"({', '.join(words)}{',' * (len(words) == 1)})"
-    if not is_array(array) or isinstance(array, np.ma.MaskedArray | np.matrix):      # these two compute otherwise
+
+    def expected():
+        words = [f"{axis}={sizes[axis]}" if axis in sizes else axis for axis in axes]
+        return f"({', '.join(words)}{',' * (len(words) == 1)})"
+
+    if not is_array(array) or isinstance(array, COMPUTE_OTHERWISE):
         remedy = "fill it, and pass mask=" if isinstance(array, np.ma.MaskedArray) else "convert it with numpy.asarray"
-        raise TypeError(f"{name}: expected an array of shape {expected}, got {type(array).__name__}; {remedy}")
+        raise TypeError(f"{name}: expected an array of shape {expected()}, got {type(array).__name__}; {remedy}")
     if array.dtype.kind not in kinds:
         names = {"f": "floating", "c": "complex", "i": "integer", "u": "unsigned", "b": "bool"}
         wanted = " or ".join(names[kind] for kind in kinds)
-        raise TypeError(f"{name}: expected {wanted} values of shape {expected}, got dtype {array.dtype}; "
+        raise TypeError(f"{name}: expected {wanted} values of shape {expected()}, got dtype {array.dtype}; "
                         f"convert it with {name}.astype")
     if array.ndim != len(axes):
         remedy = "sequences are time-major" if axes[0] == "T" else "add or take away an axis"
-        raise ValueError(f"{name}: expected {expected}, got shape {array.shape}; {remedy}")
+        raise ValueError(f"{name}: expected {expected()}, got shape {array.shape}; {remedy}")
     for axis, size in zip(axes, array.shape, strict=True):
         if size == 0:
-            raise ValueError(f"{name}: axis {axis} of {expected} is empty, got shape {array.shape}; "
+            raise ValueError(f"{name}: axis {axis} of {expected()} is empty, got shape {array.shape}; "
                              f"pass at least one element")
-        if axis in sizes and size != sizes[axis]:
-            raise ValueError(f"{name}: expected shape {expected}, got {array.shape}; axis {axis} must be {sizes[axis]}")
+        if size != sizes.get(axis, size):
+            raise ValueError(f"{name}: expected shape {expected()}, got {array.shape}; axis {axis} must be "
+                             f"{sizes[axis]}")
 
 
 def check_same_dtype(dtype, **arrays):

@@ -41,8 +41,8 @@ def describe_machine(threads, device="cpu"):
 
     Parameters
     ----------
-    threads : int
-        Of each process that is timed.
+    threads : sequence of int
+        Of each process that is timed, one after the other.
     device : {"cpu", "cuda"}
 
     Returns
@@ -58,7 +58,7 @@ def describe_machine(threads, device="cpu"):
         "processor": _processor(),
         "avx512": None if flags is None else "avx512f" in flags.split(),
         "cores": available_cores(),
-        "threads": threads,
+        "threads": list(threads),
         "load": round(os.getloadavg()[0], 2) if hasattr(os, "getloadavg") else None,
         "versions": {"minibn": minibn.__version__, **_versions()},
         "blas": f"{blas.get('name', 'unknown')} {blas.get('version', '')}".strip(),

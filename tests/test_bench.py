@@ -27,7 +27,7 @@ from minibn.cli import main
 from minibn.machine import describe_machine
 
 TINY = Setting((5, 4, 2, 3))
-TINY_PLAN = Plan((TINY.shape,), 2, (3, 4, 1, 3), {"T": (2, 3), "N": (3, 4), "H": (3, 5)}, 1)
+TINY_PLAN = Plan((TINY.shape,), (3,), 2, (3, 4, 1, 3), {"T": (2, 3), "N": (3, 4), "H": (3, 5)}, 1)
 EQUATIONS = {name: Entrant(f"{cell.title}, equations", OurCell, cell, "equations") for name, cell in CELLS.items()}
 every_cell = pytest.mark.parametrize("cell", CELLS.values(), ids=CELLS)
 
@@ -339,7 +339,7 @@ def test_everything_in_this_process(monkeypatch, tmp_path):
     without_peers(monkeypatch)
     monkeypatch.setattr(timing, "MINIMUM_SECONDS", 0)
     shown, said = [], []
-    report = run_bench(plan=TINY_PLAN, isolate=False, threads=1, json_path=tmp_path / "new" / "bench.json",
+    report = run_bench(plan=TINY_PLAN, isolate=False, threads=[1], json_path=tmp_path / "new" / "bench.json",
                        plot_path=tmp_path / "scaling.png", show=shown.append, say=said.append)
     text = "\n\n".join(shown)
     assert text == report_text(report)
@@ -349,6 +349,11 @@ def test_everything_in_this_process(monkeypatch, tmp_path):
     assert table["failures"]["JAX BN-LSTM"] == "JAX is not installed"
     assert "Not measured: PyTorch nn.LSTM; PyTorch eager BN-LSTM (PyTorch is not installed)." in text
     assert "h_hat 5 x (4, 12)" in text and "| BN-LSTM" in text
+    assert "T,N,D,H = 5,4,2,3, 1 thread\n" in text and "Sampling with H = 3, 1 thread\n" in text
+    samplers = {row["name"]: row["to_products"] for row in report["sampling"][0]["rows"]}
+    assert set(samplers) == {"its matrix products", *(f"{cell}, {engine}" for cell in ("LSTM", "BN-LSTM")
+                                                      for engine in ("kernels", "equations"))}
+    assert samplers.pop("its matrix products") is None and min(samplers.values()) > 0
     assert any("round 2 of 2" in line for line in said)
     again = json.loads((tmp_path / "new" / "bench.json").read_text())
     assert report_text(again) == text
@@ -379,7 +384,7 @@ def test_everything_on_a_stand_in_for_a_gpu(monkeypatch):
                         "runtime": mock.Mock(getDeviceProperties=lambda index: properties)}.items():
         monkeypatch.setattr(cupy.cuda, name, value, raising=False)
     monkeypatch.setattr("minibn.bench.run.GPU_ROUNDS", 1)                     # TINY_PLAN has two
-    report = run_bench(plan=TINY_PLAN, cells=["lstm", "bnlstm"], device="cuda", isolate=False, threads=1)
+    report = run_bench(plan=TINY_PLAN, cells=["lstm", "bnlstm"], device="cuda", isolate=False, threads=[1])
     assert {len(parts["total"]) for parts in report["tables"][0]["times"].values()} == {1}
     assert "a stand-in" in report_text(report) and report["memory"] == []
     rows = {row["name"]: row for row in report["tables"][0]["rows"]}
@@ -389,10 +394,22 @@ def test_everything_on_a_stand_in_for_a_gpu(monkeypatch):
         assert row["iteration"] in (None, 1)
 
 
+def test_a_table_for_each_number_of_threads(monkeypatch):
+    without_peers(monkeypatch)
+    monkeypatch.setattr(timing, "MINIMUM_SECONDS", 0)
+    monkeypatch.setattr("minibn.bench.run.available_cores", lambda: 5)
+    for asked, expected in (("", [1, 5]), ("3", [3])):
+        monkeypatch.setenv("OMP_NUM_THREADS", asked)
+        report = run_bench(plan=TINY_PLAN, cells=["lstm"], isolate=False)
+        assert [table["threads"] for table in report["tables"]] == report["machine"]["threads"] == expected
+        assert [table["threads"] for table in report["sampling"]] == expected[:1]
+    assert "3 threads" in report_text(report)
+
+
 def test_processes_answer_fail_and_end():
     setting, interrupt = Setting((3, 4, 1, 3)), signal.getsignal(signal.SIGINT)
     broken = Entrant("broken", OurCell, CELLS["lstm"], "no such engine")
-    good, bad = (workers.ProcessWorker(entrant, setting, 1) for entrant in (EQUATIONS["lstm"], broken))
+    good, bad = (workers.ProcessWorker(entrant, setting) for entrant in (EQUATIONS["lstm"], broken))
     assert signal.getsignal(signal.SIGINT) is interrupt   # deaf is who was started, not who starts
     try:
         with pytest.raises(RuntimeError, match="no such engine"):
@@ -413,7 +430,7 @@ def test_processes_answer_fail_and_end():
 def test_threads_reach_the_processes_and_stay_out_of_this_one(monkeypatch):
     monkeypatch.setenv("OMP_NUM_THREADS", "7")
     monkeypatch.delenv("JAX_PLATFORMS", raising=False)
-    worker = workers.ProcessWorker(Entrant("", EnvironmentSeen, CELLS["rnn"]), TINY, 2)
+    worker = workers.ProcessWorker(Entrant("", EnvironmentSeen, CELLS["rnn"]), TINY._replace(threads=2))
     try:
         worker.wait()
         assert [worker.ask("of", name) for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "JAX_PLATFORMS")] == [
@@ -431,18 +448,20 @@ class EnvironmentSeen:
 
 
 def test_header_says_machine_versions_and_date():
-    found = describe_machine(3)
-    assert found["threads"] == 3 and found["cores"] >= 1 and found["processor"] and found["gpu"] is None
+    found = describe_machine([1, 3])
+    assert found["threads"] == [1, 3] and found["cores"] >= 1 and found["processor"] and found["gpu"] is None
     assert found["versions"]["minibn"] == minibn.__version__ and found["versions"]["numpy"] == np.__version__
     assert found["blas"]
     json.dumps(found)
+    settings = {"dtype": "float32", "device": "cpu", "rounds": 3}
+    assert "cores, 1 and 3 threads;" in header_text({"machine": found, "settings": settings})
 
 
 def test_openblas_is_asked_which_kernels_it_runs(monkeypatch):
-    if "openblas" not in describe_machine(1)["blas"] or platform.machine() != "x86_64":
+    if "openblas" not in describe_machine([1])["blas"] or platform.machine() != "x86_64":
         pytest.skip("NumPy's BLAS is not OpenBLAS for x86-64")
     monkeypatch.setenv("OPENBLAS_CORETYPE", "Nehalem")
-    assert describe_machine(1)["blas_core"] == "Nehalem"
+    assert describe_machine([1])["blas_core"] == "Nehalem"
 
 
 @pytest.mark.parametrize(("avx512", "core", "advised"), [
@@ -451,7 +470,7 @@ def test_openblas_is_asked_which_kernels_it_runs(monkeypatch):
 ])
 def test_a_blas_that_makes_no_use_of_avx512_is_pointed_out(avx512, core, advised):
     settings = {"dtype": "float32", "device": "cpu", "rounds": 3}
-    text = header_text({"machine": describe_machine(1) | {"avx512": avx512, "blas_core": core}, "settings": settings})
+    text = header_text({"machine": describe_machine([1]) | {"avx512": avx512, "blas_core": core}, "settings": settings})
     assert ("OPENBLAS_CORETYPE=SkylakeX" in text) == advised
     assert (f"kernels for {core}" in text) == (core is not None)
 
@@ -468,7 +487,7 @@ def test_command_line_options_reach_the_function(capsys):
                      "--json", "a.json", "--rounds", "4", "--dtype", "float64"]) == 0
         options = run.call_args.kwargs
         assert options["mode"] == "full" and options["shapes"] == [(9, 8, 7, 6), (5, 4, 3, 2)]
-        assert (options["cells"], options["threads"], options["json_path"]) == (["lstm"], 1, "a.json")
+        assert (options["cells"], options["threads"], options["json_path"]) == (["lstm"], [1], "a.json")
         assert (options["rounds"], options["dtype"]) == (4, "float64")
     assert capsys.readouterr().out == "runs/bench/scaling.png\n" * 2
 
@@ -494,7 +513,7 @@ def test_command_line_from_end_to_end(capsys, monkeypatch, tmp_path):
     (["--shape", "5,1,1,3"], "expected N >= 2 examples, got N=1"),
     (["--shape", "5,four,1,3"], "argument --shape: expected T,N,D,H"),
     (["--rounds", "0"], "rounds: expected a positive integer, got 0"),
-    (["--threads", "-1"], "threads: expected a positive integer, got -1"),
+    (["--threads", "1", "-1"], "threads: expected a positive integer, got -1"),
     (["--quick", "--full"], "not allowed with argument"),
     (["--device", "cuda"], "minibn[cuda12]"),
 ])

@@ -10,6 +10,7 @@ from typing import NamedTuple
 from minibn.bench.cells import CellAtAnyShape, OurCell
 from minibn.bench.peers import PEERS, PLAIN
 from minibn.bench.products import FusedProducts, Products
+from minibn.bench.sampling import PRODUCTS, OurSampler, SamplingProducts, TorchSampler
 from minibn.cells import CELLS, Cell
 
 ENGINES = ("kernels", "equations")
@@ -21,6 +22,7 @@ class Setting(NamedTuple):
     shape: tuple            # (T, N, D, H)
     dtype: str = "float32"
     device: str = "cpu"
+    threads: int = 1        # of each process
 
 
 class Entrant(NamedTuple):
@@ -61,6 +63,14 @@ def engines_of(cell, make, engines=ENGINES):
 def scaling_entrants(cells, engines=ENGINES):
     """One for each cell, by name, with the first of the engines that it has; it measures at any shape."""
     return [engines_of(CELLS[name], CellAtAnyShape, engines)[0] for name in cells]
+
+
+def sampling_entrants(cells):
+    """Our cells with a kernel and an LSTM's gates, the products of a character, and PyTorch's LSTM."""
+    cells = [CELLS[name] for name in cells if CELLS[name].kernel and has_plain_peer(CELLS[name])]
+    ours = [row for cell in cells for row in engines_of(cell, OurSampler)]
+    return ours and [Entrant(PRODUCTS, SamplingProducts, PLAIN.cell), *ours,
+                     Entrant(PLAIN.name, TorchSampler, PLAIN.cell)]
 
 
 def plain_of(cell):

@@ -13,6 +13,7 @@ HEADINGS = ("", "forward", "backward", "both", "/ products", "/ nn.LSTM", "/ bes
             "/ both", "memory")
 LEGEND = ("A ratio is the median of the rounds' ratios. iteration: batch, forward, loss, backward, clipping, RMSProp. "
           "memory: ")
+SAMPLING = ("", "characters a second", "microseconds for one", "/ products")
 AVX2_CORES = ("Haswell", "Zen")     # as OpenBLAS calls the processors that it uses AVX2 on, and no more
 MEMORY = {"cpu": "at most, beyond what the process had before its first run.",
           "cuda": "what the library has taken of the GPU's, at most."}
@@ -73,6 +74,7 @@ def report_text(report):
         header_text(report),
         *map(table_text, report["tables"]),
         *map(memory_text, report["memory"]),
+        *map(sampling_text, report["sampling"]),
         scaling_text(report["scaling"]),
     ])
 
@@ -82,7 +84,7 @@ def header_text(report):
     machine, settings = report["machine"], report["settings"]
     where = f", {machine['gpu']}" if machine["gpu"] else ""
     versions = ", ".join(f"{name} {text}" for name, text in machine["versions"].items())
-    threads = f"{machine['threads']} thread{'s' * (machine['threads'] != 1)}"
+    threads = threads_text(*machine["threads"])
     core = f", its kernels for {machine['blas_core']}" if machine["blas_core"] else ""
     lines = [f"{machine['processor']}, {machine['cores']} cores, {threads}{where}; {machine['system']}, "
              f"Python {machine['python']}",
@@ -98,6 +100,11 @@ def header_text(report):
     return "\n".join(lines)
 
 
+def threads_text(*counts):
+    """1 thread, 2 threads, 1 and 2 threads."""
+    return f"{' and '.join(map(str, counts))} thread{'s' * (counts != (1,))}"
+
+
 def table_text(table):
     """The times at one shape."""
     body = [[
@@ -106,8 +113,8 @@ def table_text(table):
         *(_ratio(row[key]) for key in ("to_products", "to_plain_lstm", "to_best_peer")),
         _milliseconds(row["iteration"]), _ratio(row["iteration_to_total"]), _size(row["memory"]),
     ] for row in table["rows"]]
-    text = f"T,N,D,H = {_shape(table['shape'])}\n\n{markdown_table([HEADINGS, *body])}"
-    return text + _not_measured(table["failures"])
+    title = f"T,N,D,H = {_shape(table['shape'])}, {threads_text(table['threads'])}"
+    return f"{title}\n\n{markdown_table([HEADINGS, *body])}{_not_measured(table['failures'])}"
 
 
 def _not_measured(failures):
@@ -128,6 +135,14 @@ def memory_text(memory):
         large = [row for row in found["kept"] if row["bytes"] >= 0.01 * found["kept_bytes"]]
         lines += [f"    - {row['names']} {_counted(row)}: {_size(row['bytes'])}" for row in large]
     return "\n".join(lines)
+
+
+def sampling_text(table):
+    """Characters a second at one width."""
+    rows = [[row["name"], f"{1 / row['total']:,.0f}", f"{1e6 * row['total']:.3g}", _ratio(row["to_products"])]
+            for row in table["rows"]]
+    title = f"Sampling with H = {table['shape'][-1]}, {threads_text(table['threads'])}"
+    return f"{title}\n\n{markdown_table([SAMPLING, *rows])}{_not_measured(table['failures'])}"
 
 
 def _counted(row):

@@ -11,8 +11,9 @@ import numpy as np
 
 from minibn.backend import to_device
 from minibn.bench import scaling
-from minibn.bench.entrants import ENGINES, OurCell, Setting, entrants, scaling_entrants
-from minibn.bench.report import header_text, memory_text, rows_of, scaling_text, table_text
+from minibn.bench.entrants import ENGINES, OurCell, Setting, entrants, sampling_entrants, scaling_entrants
+from minibn.bench.report import header_text, memory_text, rows_of, sampling_text, scaling_text, table_text
+from minibn.bench.sampling import sampling_rows
 from minibn.bench.timing import alternate
 from minibn.bench.workers import LocalWorker, ProcessWorker
 from minibn.cells import CELLS
@@ -26,6 +27,7 @@ class Plan(NamedTuple):
     """What is measured, and how often."""
 
     shapes: tuple           # of (T, N, D, H)
+    sampling: tuple         # of H
     rounds: int
     scaling_base: tuple
     scaling_sizes: dict     # axis -> sizes
@@ -33,10 +35,11 @@ class Plan(NamedTuple):
 
 
 PLANS = {
-    "quick": Plan(((196, 100, 1, 100),), 3, (100, 50, 1, 50),
+    "quick": Plan(((196, 100, 1, 100),), (200,), 3, (100, 50, 1, 50),
                   {"T": (50, 100, 200), "N": (25, 50, 100), "H": (25, 50, 100)}, 3),
-    # the paper's sequential MNIST, the same at 14 x 14 pixels, and its Penn Treebank
-    "full": Plan(((784, 100, 1, 100), (196, 100, 1, 100), (99, 64, 50, 1000)), 15, (196, 100, 1, 100),
+    # the paper's sequential MNIST, the same at 14 x 14 pixels, Penn Treebank with 200 units, and the paper's
+    "full": Plan(((196, 100, 1, 100), (784, 100, 1, 100), (99, 64, 50, 200), (99, 64, 50, 1000)), (200, 1000), 15,
+                 (196, 100, 1, 100),
                  {"T": (98, 196, 392, 784), "N": (50, 100, 200, 400), "H": (50, 100, 200, 400)}, 7),
 }
 GPU_ROUNDS = 5      # at most, of a mode: nobody else works there, and each round of the equations is 100,000 launches
@@ -49,15 +52,16 @@ def run_bench(mode="quick", shapes=None, cells=tuple(CELLS), device="cpu", dtype
     Parameters
     ----------
     mode : {"quick", "full"}
-        One or two minutes on two idle cores, or everything.
+        Two or three minutes on two idle cores, or everything.
     shapes : sequence of (T, N, D, H), optional
         Instead of the mode's.
     cells : sequence of str
         Names in `minibn.cells.CELLS`.
     device : {"cpu", "cuda"}
     dtype : {"float32", "float64"}
-    threads : int, optional
-        Of every entrant; by default OMP_NUM_THREADS, or as many as there are cores.
+    threads : sequence of int, optional
+        Of every entrant, a table for each; by default OMP_NUM_THREADS, or one and as many as there are cores. Growth is
+        measured with the last, sampling with the first.
     rounds : int, optional
         Instead of the mode's, which are fewer on a GPU.
     json_path, plot_path : path-like, optional
@@ -75,7 +79,7 @@ def run_bench(mode="quick", shapes=None, cells=tuple(CELLS), device="cpu", dtype
     -------
     dict
         What the JSON file holds: "machine", "settings", "tables" (times of every round, rows with medians and ratios),
-        "memory", "scaling". `minibn.bench.report_text` makes it readable.
+        "memory", "sampling", "scaling". `minibn.bench.report_text` makes it readable.
 
     Raises
     ------
@@ -90,29 +94,35 @@ def run_bench(mode="quick", shapes=None, cells=tuple(CELLS), device="cpu", dtype
     if device == "cuda":
         plan = plan._replace(rounds=min(plan.rounds, GPU_ROUNDS), scaling_rounds=min(plan.scaling_rounds, GPU_ROUNDS))
     rounds = plan.rounds if rounds is None else rounds
-    threads = int(os.environ.get("OMP_NUM_THREADS") or available_cores()) if threads is None else threads
+    threads = _threads() if threads is None else tuple(threads)
     _check(shapes, cells, dtype, rounds, threads)
     to_device(np.zeros(1), device)                       # no GPU: say so now
     for path in filter(None, (json_path, plot_path)):
         Path(path).parent.mkdir(parents=True, exist_ok=True)
     show, say = show or _ignore, say or _ignore
     dtype = str(np.dtype(dtype))
-    start = partial(_workers, isolate=isolate, threads=threads)
+    start = partial(_workers, isolate=isolate)
     report = {
         "machine": describe_machine(threads, device),
         "settings": {"mode": mode, "device": device, "dtype": dtype, "rounds": rounds},
         "tables": [],
         "memory": [],
+        "sampling": [],
     }
     show(header_text(report))
     for shape in shapes:
-        report["tables"].append(_table(start, Setting(shape, dtype, device), cells, rounds, say))
-        show(table_text(report["tables"][-1]))
+        for count in threads:
+            report["tables"].append(_table(start, Setting(shape, dtype, device, count), cells, rounds, say))
+            show(table_text(report["tables"][-1]))
     if device == "cpu":
         for shape in shapes:
             report["memory"].append(_memory(start, Setting(shape, dtype, device), cells, say))
             show(memory_text(report["memory"][-1]))
-    report["scaling"] = _scaling(start, Setting(plan.scaling_base, dtype, device), cells, plan, say)
+        for width in plan.sampling if sampling_entrants(cells) else ():
+            setting = Setting((1, 1, None, width), dtype, device, threads[0])
+            report["sampling"].append(_sampling(start, setting, cells, rounds, say))
+            show(sampling_text(report["sampling"][-1]))
+    report["scaling"] = _scaling(start, Setting(plan.scaling_base, dtype, device, threads[-1]), cells, plan, say)
     show(scaling_text(report["scaling"]))
     if json_path:
         Path(json_path).write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
@@ -120,6 +130,12 @@ def run_bench(mode="quick", shapes=None, cells=tuple(CELLS), device="cpu", dtype
         save_figure(plot_path, *(partial(scaling.plot_axis, report["scaling"], axis) for axis in scaling.AXES),
                     size=(5.2, 4.2))
     return report
+
+
+def _threads():
+    """Where nobody has said it: one thread and all of them."""
+    asked = os.environ.get("OMP_NUM_THREADS")
+    return (int(asked),) if asked else tuple(dict.fromkeys((1, available_cores())))
 
 
 def _ignore(text):
@@ -136,17 +152,21 @@ def _check(shapes, cells, dtype, rounds, threads):
     for cell in cells:
         check_choice("cells", cell, tuple(CELLS))
     check_dtype(dtype)
-    check_sizes(rounds=rounds, threads=threads)
+    check_sizes(rounds=rounds)
+    if not threads:
+        raise ValueError("threads: expected at least one number, got none; leave it out to measure one and all cores")
+    for count in threads:
+        check_sizes(threads=count)
 
 
 @contextmanager
-def _workers(rows, setting, isolate, threads):
+def _workers(rows, setting, isolate):
     """The workers of these entrants by name, built, and why the others could not be."""
     make = ProcessWorker if isolate else LocalWorker
     workers, failures = {}, {}
     try:
         for row in rows:                                 # all processes load their libraries at the same time
-            workers[row.name] = make(row, setting, threads)
+            workers[row.name] = make(row, setting)
         for name, worker in workers.items():
             try:
                 worker.wait()
@@ -161,13 +181,26 @@ def _workers(rows, setting, isolate, threads):
 def _table(start, setting, cells, rounds, say):
     """Everybody's times at one shape."""
     rows = entrants(cells, setting.device)
-    say(f"{_name(setting.shape)}: {len(rows)} entrants start")
     with start(rows, setting) as (workers, failures):
-        turns = {name: worker.measure for name, worker in workers.items()}
-        times, failed = alternate(turns, rounds, say=lambda line: say(f"{_name(setting.shape)}: {line}"))
+        times, failed = _take_turns(_name(setting.shape), workers, rounds, say)
         extra = {name: workers[name].extra_memory() for name in times}
-    return {"shape": list(setting.shape), "rows": rows_of(rows, times, extra), "times": times,
+    return {"shape": list(setting.shape), "threads": setting.threads, "rows": rows_of(rows, times, extra),
+            "times": times, "failures": {**failures, **failed}}
+
+
+def _sampling(start, setting, cells, rounds, say):
+    """Everybody's time for a character at one width."""
+    with start(sampling_entrants(cells), setting) as (workers, failures):
+        times, failed = _take_turns(f"sampling, H = {setting.shape[-1]}", workers, rounds, say)
+    return {"shape": list(setting.shape), "threads": setting.threads, "rows": sampling_rows(times), "times": times,
             "failures": {**failures, **failed}}
+
+
+def _take_turns(what, workers, rounds, say):
+    """Times and failures of all, as `minibn.bench.timing.alternate` finds them."""
+    say(f"{what}: {len(workers)} entrants start")
+    return alternate({name: worker.measure for name, worker in workers.items()}, rounds,
+                     say=lambda line: say(f"{what}: {line}"))
 
 
 def _memory(start, setting, cells, say):

@@ -12,7 +12,7 @@ from minibn.machine import THREAD_VARIABLES, available_cores, environment
 class LocalWorker:
     """The same in this process; its resident memory is not the entrant's alone, and stays unknown."""
 
-    def __init__(self, entrant, setting, threads=None):
+    def __init__(self, entrant, setting):
         self.entrant, self.setting = entrant, setting
 
     def wait(self):
@@ -42,15 +42,15 @@ class LocalWorker:
 
 
 class ProcessWorker(LocalWorker):
-    """In a process of its own, with a given number of threads."""
+    """In a process of its own, with as many threads as the setting says."""
 
-    def __init__(self, entrant, setting, threads):
+    def __init__(self, entrant, setting):
         from multiprocessing import get_context
 
         context = get_context("spawn")
         self.connection, theirs = context.Pipe()
-        self.process = context.Process(target=_serve, args=(theirs, entrant, setting, threads), daemon=True)
-        settings = dict.fromkeys(THREAD_VARIABLES, str(threads))
+        self.process = context.Process(target=_serve, args=(theirs, entrant, setting), daemon=True)
+        settings = dict.fromkeys(THREAD_VARIABLES, str(setting.threads))
         if setting.device == "cpu":
             settings["JAX_PLATFORMS"] = "cpu"
         with environment(settings), _deaf_children():
@@ -96,10 +96,10 @@ class ProcessWorker(LocalWorker):
         return f"its process ended ({why})"
 
 
-def _serve(connection, entrant, setting, threads):
+def _serve(connection, entrant, setting):
     """The other side of `ProcessWorker`: builds, then answers until the connection is closed."""
-    if hasattr(os, "sched_setaffinity") and threads < available_cores():     # XLA has no other setting for it
-        os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:threads])
+    if hasattr(os, "sched_setaffinity") and setting.threads < available_cores():     # XLA has no other setting for it
+        os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:setting.threads])
     try:
         built, before = _or_runtime_error(entrant.make, entrant, setting), resident_bytes()
         connection.send((False, None))

@@ -81,7 +81,7 @@ def add_bench(parser):
     parser.set_defaults(handler=_bench)
     modes = parser.add_mutually_exclusive_group()
     mode = {"dest": "mode", "action": "store_const"}
-    modes.add_argument("--quick", **mode, const="quick", default="quick", help="one or two minutes (this)")
+    modes.add_argument("--quick", **mode, const="quick", default="quick", help="two or three minutes (this)")
     full = "the shapes of the paper's experiments, more rounds: many minutes and 10 GB of memory, on an idle machine"
     modes.add_argument("--full", **mode, const="full", default=argparse.SUPPRESS, help=full)
     readers = "a whole update of each reader, beside PyTorch's; threads are OMP_NUM_THREADS, or all cores"
@@ -92,7 +92,8 @@ def add_bench(parser):
     parser.add_argument("--cells", nargs="+", choices=cells, default=cells, help="which of our cells")
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu", help="where")
     parser.add_argument("--dtype", choices=("float32", "float64"), default="float32", help="of all numbers")
-    parser.add_argument("--threads", type=int, metavar="INT", help="None is OMP_NUM_THREADS, or all cores")
+    threads = "None is OMP_NUM_THREADS, or one and as many as there are cores"
+    parser.add_argument("--threads", type=int, nargs="+", metavar="INT", help=threads)
     parser.add_argument("--rounds", type=int, metavar="INT", default=None, help="None is that of the mode")
     file = {"metavar": "FILE", "type": path}
     parser.add_argument("--json", dest="json_path", **file, default=None, help="where the numbers go")
