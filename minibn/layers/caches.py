@@ -191,11 +191,10 @@ class KernelCache(LayerCache):
 
 def _make_read_only(values):
     """Make every NumPy array in nested tuples, lists, dicts and records read-only."""
-    if isinstance(values, Record):
-        values = vars(values)
-    if isinstance(values, np.ndarray):
-        values.flags.writeable = False
-    elif isinstance(values, tuple | list | dict):
-        for value in values.values() if isinstance(values, dict) else values:
+    inside = vars(values) if isinstance(values, Record) else values
+    for value in inside.values() if isinstance(inside, dict) else inside:
+        if isinstance(value, np.ndarray):
+            value.flags.writeable = False
+        elif isinstance(value, tuple | list | dict | Record):
             _make_read_only(value)
     return values
