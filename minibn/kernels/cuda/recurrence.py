@@ -1,6 +1,7 @@
 """Running a recurrence on the GPU: one launch for the whole sequence where it fits, else two launches per step."""
 
 import cupy
+import numpy as np
 
 from minibn.kernels.cuda import launch
 from minibn.kernels.cuda.plan import sequence_plan, step_plan
@@ -27,11 +28,11 @@ def forward(source, name, memory, arrays, h, W_h):
         return _one_launch(source, f"{name}_forward_sequence", plan, (*arrays, W_h), G // H)
     plan = step_plan(N, H, memory, dtype.itemsize, limits)
     kernel = launch.kernel(source, f"{name}_forward_step", dtype, plan.shared_bytes)
-    h_now, h_linear, workspace = h[:, 0].copy(), cupy.empty((G, N), dtype), _workspace(plan, dtype)
+    h_now, h_linear, W_h_T = h[:, 0].copy(), cupy.empty((G, N), dtype), W_h.T
+    launch_step = _step_launcher(kernel, plan, arrays, (h_linear, h_now), dtype)
     for t in range(T):
-        cupy.matmul(W_h.T, h_now, out=h_linear)                       # (G, N)
-        given = launch.arguments(dtype, *plan.arguments, *arrays, t, h_linear, h_now, workspace)
-        kernel((plan.blocks,), (plan.threads,), given, shared_mem=plan.shared_bytes)
+        cupy.matmul(W_h_T, h_now, out=h_linear)                       # (G, N)
+        launch_step(t)
 
 
 def backward(source, name, memory, arrays, dh_linear, dh_kept, W_h):
@@ -50,10 +51,10 @@ def backward(source, name, memory, arrays, dh_linear, dh_kept, W_h):
         return dh_0
     plan = step_plan(N, H, memory, dtype.itemsize, limits)
     kernel = launch.kernel(source, f"{name}_backward_step", dtype, plan.shared_bytes)
-    dh_linear_now, workspace = cupy.empty((G, N), dtype), _workspace(plan, dtype)
+    dh_linear_now = cupy.empty((G, N), dtype)
+    launch_step = _step_launcher(kernel, plan, arrays, (dh_0, dh_linear_now), dtype)
     for t in reversed(range(T)):
-        given = launch.arguments(dtype, *plan.arguments, *arrays, t, dh_0, dh_linear_now, workspace)
-        kernel((plan.blocks,), (plan.threads,), given, shared_mem=plan.shared_bytes)
+        launch_step(t)
         cupy.matmul(W_h, dh_linear_now, out=dh_0)                     # (H, N)
     dh_0 += dh_kept
     return dh_0
@@ -70,5 +71,13 @@ def _one_launch(source, function, plan, arrays, columns_per_unit):
     launch.launch_together(launch.kernel(source, function, dtype, plan.shared_bytes), plan, given)
 
 
-def _workspace(plan, dtype):
-    return cupy.empty((plan.blocks, plan.workspace), dtype) if plan.workspace else None
+def _step_launcher(kernel, plan, arrays, now, dtype):
+    """What launches a *_step kernel for step t. All of its arguments but t are made ready once."""
+    workspace = cupy.empty((plan.blocks, plan.workspace), dtype) if plan.workspace else None
+    before, after = launch.arguments(dtype, *plan.arguments, *arrays), launch.arguments(dtype, *now, workspace)
+    grid, block = (plan.blocks,), (plan.threads,)
+
+    def launch_step(t):
+        kernel(grid, block, (*before, np.int32(t), *after), shared_mem=plan.shared_bytes)
+
+    return launch_step
