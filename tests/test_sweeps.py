@@ -443,7 +443,10 @@ def test_everything_is_one_page(by_gamma, tmp_path, monkeypatch):
     page = (tmp_path / "all.html").read_text(encoding="utf-8")
     assert said.endswith("all.html") and "<script" not in page and page.count("<img") == 4
     found = everything.rows("images", run_folders(by_gamma[:1]))
-    assert [row[6] for row in found] == [2, 2] and all(row[7] == "0.0%" for row in found)
+    assert [row[0] for row in found] == ["Figure 2", "Table 1"] * 2
+    assert [row[6] for row in found] == [2] * 4 and all(row[7] == "0.0%" for row in found)
+    tested = [records(by_gamma[0], folder)[-1]["test_accuracy"] for folder in run_folders(by_gamma[:1])]
+    assert {row[4] for row in found[1::2]} <= {f"{(a + b) / 2:.3f}" for a in tested for b in tested}
     assert all(label in page for label in ("figure6", "BN-LSTM, gamma 0.1, 2 seeds"))
 
 

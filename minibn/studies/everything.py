@@ -6,8 +6,10 @@ from pathlib import Path
 import numpy as np
 
 from minibn.studies import figure2, figure3a, question_runs
+from minibn.studies.drawing import title_of
 from minibn.studies.figures import FIGURES, reproduce
 from minibn.studies.page import Markup, fill, picture, table
+from minibn.studies.reference import published_table
 from minibn.studies.runs import QUARTILES, alike
 from minibn.sweeps import run_folders
 from minibn.training.runs import read_config
@@ -19,7 +21,11 @@ HEADER = ("figure", "what", "measure", "published", "ours", "spread", "seeds", "
 WITHOUT_RUNS = ("figure1a", "figure1b")
 DRAWN = {"images": ("figure2", "figure6"), "text": ("figure3a", "figure6"),
          "questions": ("figure4a", "figure4b", "table4")}
-CURVES = {"images": ("Figure 2", figure2), "text": ("Figure 3(a)", figure3a)}
+CURVES = {"images": ("Figure 2", figure2), "text": ("Figure 3(a)", figure3a), "questions": ("Figure 4", question_runs)}
+# Of the best model by validation, with population statistics; and by how much the paper's unit is smaller than ours.
+TESTS = {"images": ("accuracy", 100), "text": ("bits_per_character", 1), "questions": ("error", 100)}
+TABLES = {"mnist": ("1", "MNIST"), "pmnist": ("1", "pMNIST"), "ptb": ("2", "Penn Treebank (character level)"),
+          "text8": ("3", "text8"), "cnn": ("4", "CNN QA (full)")}
 
 
 def reproduce_all(output, runs=()):
@@ -60,26 +66,45 @@ def reproduce_all(output, runs=()):
 
 
 def rows(kind, folders):
-    """A row of `HEADER` for each group of runs that differ in the seed alone, on what the published curves are of."""
-    if kind == "questions":
-        each = question_runs.compute(folders)
-        groups, figure = {each[0]["title"]: each}, "Figure 4"
-        measure, published = question_runs.MEASURE, lambda runs: {}
-    else:
-        figure, study = CURVES[kind]
-        groups, measure, published = study.panels(study.compute(folders)), study.MEASURE, study.published
-    return [_row(figure, title, measure, label, group, published(group))
-            for title, runs in groups.items() for label, group in alike(runs)]
+    """Rows of `HEADER` for each group of runs that differ in the seed alone: its validation, and its test if it ended.
+
+    Published numbers stand in them only where they are of the same data.
+    """
+    figure, study = CURVES[kind]
+    found = []
+    for title, runs in study.panels(study.compute(folders)).items():
+        theirs = study.published(runs)
+        for label, group in alike(runs):
+            last = min(int(run["iteration"][-1]) for run in group)
+            each = [float(run[study.MEASURE][np.flatnonzero(run["iteration"] <= last)[-1]]) for run in group]
+            what, there = f"{study.MEASURE.replace('_', ' ')} at {last:,}", _at(last, theirs.get(group[0]["model"]))
+            found.append(_row(figure, f"{title}: {label}", what, there, each, last, group[0]))
+            if all(run["final"] for run in group):
+                table, what, there, each = _tested(kind, group, bool(theirs))
+                found.append(_row(table, f"{title}: {label}", what, there, each, last, group[0]))
+    return found
 
 
-def _row(figure, title, measure, label, group, published):
-    last = min(int(run["iteration"][-1]) for run in group)
-    each = [float(run[measure][np.flatnonzero(run["iteration"] <= last)[-1]]) for run in group]
+def _at(iteration, curve):
+    """The published value at an iteration, None beyond the curve's end or without one."""
+    return float(np.interp(iteration, *curve)) if curve is not None and iteration <= curve[0][-1] else None
+
+
+def _tested(kind, group, same_data):
+    """A table of the paper, what it lists, what it says of this model, and what the test of each of ours found."""
+    (measure, unit), run = TESTS[kind], group[0]
+    number, task = TABLES.get(run["settings"]["task"], (None, None))
+    value = {row["model"]: row["value"] for row in published_table(number) if row["task"] == task and
+             not row["metric"].startswith("validation")} if number and (same_data or number == "3") else {}
+    theirs = value.get(title_of(run["model"]))
+    return (f"Table {number}" if number else "-", f"test {measure.replace('_', ' ')}",
+            None if theirs is None else theirs / unit, [one["final"][f"test_{measure}"] for one in group])
+
+
+def _row(figure, what, measure, there, each, last, run):
     low, median, high = np.percentile(each, QUARTILES)
-    model, settings = group[0]["model"], group[0]["settings"]
-    theirs = published.get(model)
-    there = f"{np.interp(last, *theirs):.3f}" if theirs is not None and last <= theirs[0][-1] else "-"
+    settings = run["settings"]
     whole = make_config("paper", task=settings["task"], data=settings["data"]).iterations
-    return (figure, f"{title}: {label}", f"{measure.replace('_', ' ')} at {last:,}", there, f"{median:.3f}",
+    return (figure, what, measure, "-" if there is None else f"{there:.3f}", f"{median:.3f}",
             f"{low:.3f} to {high:.3f}" if len(each) > 1 else "-", len(each), f"{last / whole:.1%}",
-            group[0]["made_with"].get("command", "-"))
+            run["made_with"].get("command", "-"))

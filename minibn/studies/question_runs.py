@@ -11,9 +11,10 @@ from minibn.studies.figure import Figure
 from minibn.studies.reference import published_curves
 from minibn.studies.runs import read_curves
 
-__all__ = ["compute", "figure4"]
+__all__ = ["MEASURE", "compute", "figure4", "panels", "published"]
 
 MEASURE = "error"       # with batch statistics, as in the paper's figure
+PUBLISHED = {"cnn (top4)": "figure_4a", "cnn (full)": "figure_4b"}
 TABLE_ITERATIONS = (100, 250, 500, 750, 1_000, 1_500, 2_000, 3_000, 4_000, 10_000, 50_000, 100_000, 200_000, 300_000)
 
 
@@ -40,13 +41,24 @@ def _counted(config, records):
             "standard_error": np.sqrt(error * (1 - error) / count), "test_error": records[-1].get("test_error")}
 
 
+def panels(numbers):
+    """All of them together: title -> runs."""
+    return {numbers[0]["title"]: numbers}
+
+
+def published(runs):
+    """Published curves of the models among `runs`, if these are on the paper's questions: model -> (x, y)."""
+    figure = PUBLISHED.get(runs[0]["questions"]) if runs else None
+    return _series(figure, "valid", [run["model"] for run in runs]) if figure else {}
+
+
 def figure4(name, data, help):
     """One half of Figure 4: our runs against updates and seconds, over its curves if they are on this `data` of cnn."""
     questions, title = f"cnn ({data})", f"cnn ({data}), published"
     series = partial(_series, name.replace("figure", "figure_"))
 
     def comparable(runs):
-        return series("valid", [run["model"] for run in runs if run["questions"] == questions])
+        return published([run for run in runs if run["questions"] == questions])
 
     def table(runs):
         minima = [f"{title_of(model)} {error[0]:.3f}" for model, (_, error) in series("valid minimum").items()]
@@ -56,14 +68,14 @@ def figure4(name, data, help):
                 f"sqrt(p (1 - p) / n), n = {', '.join(map(str, sizes))}."] if runs else []
         return "\n\n".join([*ours, f"{title}, lowest: {', '.join(minima)}."])
 
-    def panels(runs):
-        published = comparable(runs)
+    def drawn(runs):
+        theirs = comparable(runs)
         found = [partial(_plot, runs, curves, runs[0]["title"], against)
-                 for curves, against in ((published, "iteration"), ({}, "seconds")) if runs]
-        return found if published else [*found, partial(_plot, [], series("valid"), title, "iteration")]
+                 for curves, against in ((theirs, "iteration"), ({}, "seconds")) if runs]
+        return found if theirs else [*found, partial(_plot, [], series("valid"), title, "iteration")]
 
     return Figure(name=name, help=help, takes={"runs": "runs on questions"}, compute=compute, table=table,
-                  panels=panels, size=(8.0, 3.8), alone=True)
+                  panels=drawn, size=(8.0, 3.8), alone=True)
 
 
 def _series(figure, what, models=READERS):

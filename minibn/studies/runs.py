@@ -57,7 +57,8 @@ def read_curves(run_folders, kind, *measures, more=lambda config, records: {}):
     Returns
     -------
     list of dict
-        One per run, in the given order: what `described` gives, "iteration" and the `measures`, ndarrays alike long.
+        One per run, in the given order: what `described` gives, "iteration" and the `measures`, ndarrays alike long,
+        and "final": what its test found, None before its end.
 
     Raises
     ------
@@ -76,6 +77,7 @@ def read_curves(run_folders, kind, *measures, more=lambda config, records: {}):
             runs.append({**described(folder, config, made_with),
                          "iteration": np.array([point["iteration"] for point in points]),
                          **{name: np.array([point[name] for point in points], dtype=float) for name in measures},
+                         "final": next((record for record in reversed(records) if record["kind"] == "final"), None),
                          **more(config, records)})
     return runs
 
