@@ -14,7 +14,7 @@ import pytest
 import strict_cupy
 
 import minibn
-from minibn.bench import PLANS, report_text, run_bench, scaling, timing, workers
+from minibn.bench import PLANS, estimate, report_text, run_bench, scaling, timing, workers
 from minibn.bench.cells import OurCell, OurLayer, make_problem
 from minibn.bench.entrants import Entrant, Setting, entrants, scaling_entrants
 from minibn.bench.memory import kept_arrays, measure_memory
@@ -473,6 +473,15 @@ def test_a_blas_that_makes_no_use_of_avx512_is_pointed_out(avx512, core, advised
     text = header_text({"machine": describe_machine([1]) | {"avx512": avx512, "blas_core": core}, "settings": settings})
     assert ("OPENBLAS_CORETYPE=SkylakeX" in text) == advised
     assert (f"kernels for {core}" in text) == (core is not None)
+
+
+def test_estimates_are_no_faster_than_the_card():
+    for card in estimate.CARDS.values():
+        for dtype, itemsize in (("float32", 4), ("float64", 8)):
+            us = estimate.step_us(card, dtype, arrays=4)
+            assert us > 2 * 64 * 4000 * 1000 / (getattr(card, dtype) * 1e12) * 1e6
+            assert us > 4 * 64 * 4000 * itemsize / (card.memory * 1e9) * 1e6
+    assert len(list(estimate.rows())) == 16
 
 
 # ------------------------------------------------------------------ the command
