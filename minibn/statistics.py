@@ -100,8 +100,6 @@ def rows_at_steps(values, first_step, T):
     """Rows first_step .. first_step + T - 1 of `values` (T_max, G); beyond T_max the last row repeats."""
     xp, last = array_module(values), len(values) - 1
     first_step = min(first_step, last)                                # however late: no integer of an array overflows
-    if first_step + T <= len(values):
-        return values[first_step:first_step + T]                      # (T, G), without a copy: one step of a long text
     return values[xp.minimum(xp.arange(first_step, first_step + T), last)]                   # (T, G)
 
 

@@ -1,4 +1,4 @@
-"""``python -m minibn.bench.estimate``: what the step-by-step path of the CUDA kernels should cost on cards that we have not.
+"""``python -m minibn.bench.estimate``: what the CUDA kernels' step-by-step path should cost on cards that we have not.
 
 Nothing here is measured but the host's share. Each step is a product and a kernel on the GPU, and two launches on the
 host. The GPU's time follows from counts: multiplications at a share of the card's peak, or the bytes of W_h where they
@@ -49,10 +49,10 @@ def rows():
     for name, card in CARDS.items():
         for dtype in ("float32", "float64"):
             for cell, arrays in ARRAYS.items():
-                us = {way: step_us(card, dtype, count) for way, count in arrays.items()}
-                ms = {way: SHAPE[0] * max(value, HOST_US) / 1e3 for way, value in us.items()}
-                yield (name, dtype, cell, *(f"{value:.0f}" for value in us.values()), str(HOST_US),
-                       *(f"{value:.1f}" for value in ms.values()), "the host" if max(us.values()) < HOST_US else "the GPU")
+                each = [step_us(card, dtype, count) for count in arrays.values()]
+                whole = [SHAPE[0] * max(us, HOST_US) / 1e3 for us in each]
+                yield (name, dtype, cell, *(f"{us:.0f}" for us in each), str(HOST_US),
+                       *(f"{ms:.1f}" for ms in whole), "the host" if max(each) < HOST_US else "the GPU")
 
 
 if __name__ == "__main__":
