@@ -79,7 +79,7 @@ def rows(kind, folders):
             each = [float(run[study.MEASURE][np.flatnonzero(run["iteration"] <= last)[-1]]) for run in group]
             what, there = f"{study.MEASURE.replace('_', ' ')} at {last:,}", _at(last, theirs.get(group[0]["model"]))
             found.append(_row(figure, f"{title}: {label}", what, there, each, last, group[0]))
-            if all(run["final"] for run in group):
+            if {run["final"] and run["final"]["iteration"] for run in group} == {last}:     # all ended, equally late
                 table, what, there, each = _tested(kind, group, bool(theirs))
                 found.append(_row(table, f"{title}: {label}", what, there, each, last, group[0]))
     return found
