@@ -510,3 +510,27 @@ def test_reprs_fit_on_a_few_lines(name, engine, x):
         assert repr(value).count("\n") < 10 and len(repr(value)) < 2000
     assert all(word in repr(cell) for word in (type(cell).__name__, "input_size=3", "hidden_size=4", "float64", engine))
     assert "T=5" in repr(cache) and "N=6" in repr(cache) and repr(cell) in repr(cache)
+
+
+# Symbols that are not known yet
+
+
+@EVERY_CELL
+@pytest.mark.parametrize("engine", ["equations", "kernels"])
+@pytest.mark.parametrize("given", ["all", "none", "some"])
+def test_each_symbol_is_read_only_when_its_step_is_asked_for(name, engine, given, monkeypatch):
+    monkeypatch.setattr("minibn.layers.base.PIECE_STEPS", 2)             # T = 5: three pieces
+    cell, rng = CELLS[name](engine=engine), np.random.default_rng(1)
+    known = rng.integers(D, size=(T, N))
+    state = tuple(rng.standard_normal((N, H)) for _ in cell.state_names)
+    population = cell.batch_statistics(rng.integers(D, size=(T + 2, 20)))
+    statistics = {"all": population, "none": None,
+                  "some": {term: population[term] for term in cell.terms[1:]}}[given] or None
+    if cell.needs_whole(statistics):
+        pytest.skip("statistics of the whole sequence hang on symbols that are not known")
+    expected, _ = cell.forward_only(known, initial_state=state, statistics=statistics, first_step=1)
+    x = np.zeros((T, N), np.intp)
+    x[0] = known[0]
+    for t, h in enumerate(cell.forward_reading(x, state, statistics, first_step=1)):
+        assert np.allclose(h, expected[t], rtol=1e-12, atol=1e-13), t
+        x[t + 1:t + 2] = known[t + 1:t + 2]

@@ -16,7 +16,8 @@ from minibn.models import LanguageModel
 from minibn.training.population import estimate_population_statistics
 
 SYMBOLS = 50            # as many as Penn Treebank has
-LENGTH = 50             # characters of one text
+LENGTH = 500            # characters of one text, as `minibn sample` writes if it is not told otherwise
+STEPS = 50              # of a text that statistics are estimated on
 PRODUCTS = "its matrix products"
 
 
@@ -24,12 +25,12 @@ class Sampler:
     """What draws a text with ``draw()``."""
 
     def measure(self, repeats):
-        """Mean seconds of a character, in so many texts after one that is not counted."""
+        """Mean seconds of a text, in so many after one that is not counted."""
         self.draw()
         start = time.perf_counter()
         for _ in range(repeats):
             self.draw()
-        return {"total": (time.perf_counter() - start) / (repeats * LENGTH)}
+        return {"total": (time.perf_counter() - start) / repeats}
 
 
 class OurSampler(Sampler):
@@ -39,7 +40,7 @@ class OurSampler(Sampler):
         cell = RecurrentLayer(entrant.cell, SYMBOLS, setting.shape[-1], dtype=np.dtype(setting.dtype), rng=0,
                               engine=entrant.engine)
         self.model = LanguageModel(cell, SYMBOLS, rng=1)
-        text = np.random.default_rng(2).integers(SYMBOLS, size=(LENGTH + 1, 20))
+        text = np.random.default_rng(2).integers(SYMBOLS, size=(STEPS + 1, 20))
         self.statistics = estimate_population_statistics(self.model, [(text[:-1], text[1:])]) if cell.terms else None
 
     def draw(self):
@@ -83,6 +84,6 @@ class TorchSampler(Sampler):
 
 def sampling_rows(times):
     """Rows of median seconds "total" of a character and ratios "to_products", from `minibn.bench.timing.alternate`."""
-    return [{"name": name, "total": statistics.median(mine["total"]),
+    return [{"name": name, "total": statistics.median(mine["total"]) / LENGTH,
              "to_products": None if name == PRODUCTS or PRODUCTS not in times else
              median_ratio(mine["total"], times[PRODUCTS]["total"])} for name, mine in times.items()]

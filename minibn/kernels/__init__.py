@@ -6,7 +6,9 @@ A kernel runs a cell's whole layer, input term included. For each cell there is 
     dx, dstate, grads = backward(dh, call, stored)
 
 in ``minibn.kernels.NAME`` for NumPy arrays, where NAME is the `kernel` of the cell's declaration, and one in
-`minibn.kernels.cuda` for CuPy arrays: the arrays decide which one runs. ``stored`` is a `minibn.kernels.call.Stored`;
+`minibn.kernels.cuda` for CuPy arrays: the arrays decide which one runs. ``stored`` is a `minibn.kernels.call.Stored`.
+For NumPy ``forward`` is a generator of h_t that returns ``stored``. It looks symbols (T, N) up step by step: later ones
+need not be known when h_t is yielded.
 ``dx`` (T, N, D), or None for integer x; ``dstate`` are the gradients (N, H) of the initial states; ``grads`` those of
 all other parameters. A backward changes neither `dh` nor `stored`, and may be called again.
 
@@ -24,7 +26,7 @@ from minibn.kernels import workspace
 from minibn.kernels.call import Call, Stored
 from minibn.kernels.workspace import STORE
 
-__all__ = ["STORE", "Call", "Stored", "backward", "forward", "free_workspaces", "keep", "takes"]
+__all__ = ["STORE", "Call", "Stored", "backward", "forward", "free_workspaces", "keep", "steps", "takes"]
 
 ON_HOST = {cell.kernel: import_module(f"{__name__}.{cell.kernel}") for cell in CELLS.values() if cell.kernel}
 
@@ -43,7 +45,19 @@ def takes(call, terms):
 
 def forward(name, call):
     """Run the kernel of that name over the whole sequence; returns `Stored`."""
-    return ON_HOST[name].forward(call) if array_module(call.x) is np else _cuda().forward(name, call)
+    if array_module(call.x) is not np:
+        return _cuda().forward(name, call)
+    each = steps(name, call)
+    while True:
+        try:
+            next(each)
+        except StopIteration as end:
+            return end.value
+
+
+def steps(name, call):
+    """The same on the host, step by step: a generator of h_t (N, H) that returns `Stored`."""
+    return ON_HOST[name].forward(call)
 
 
 def backward(name, dh, call, stored):

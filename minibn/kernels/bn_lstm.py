@@ -74,6 +74,7 @@ def forward(call):
         np.tanh(centred, out=tanh_c[t])
         np.multiply(o, tanh_c[t], out=h_t)
         examples.freeze(t, h_t, h[t])
+        yield h_t
     statistics = {"x": source.statistics, "h": Statistics(h_mean @ W_h if given is None else mean_h, h_variance),
                   "c": Statistics(c_mean, c_variance)}
     arrays = {"h": h, "c": c, "tanh_c": tanh_c, "a": a, "fiog": fiog, "h_mean": h_mean, "source": source}

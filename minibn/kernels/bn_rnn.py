@@ -61,6 +61,7 @@ def forward(call):
         np.add(h_tilde, offset, out=h_tilde)
         np.tanh(h_tilde, out=h[t + 1])
         examples.freeze(t, h[t + 1], h[t])
+        yield h[t + 1]
     if given is None:
         mean = row_mean @ weights + x_mean
     return Stored(h[1:], None, {"sum": Statistics(mean, variance)}, {"h": h, "rows": rows, "a": a})

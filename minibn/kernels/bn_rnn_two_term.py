@@ -50,6 +50,7 @@ def forward(call):
         np.add(h_tilde, scaled, out=h_tilde)
         np.tanh(h_tilde, out=h[t + 1])
         examples.freeze(t, h[t + 1], h[t])
+        yield h[t + 1]
     if given is None:
         mean = h_mean @ W_h
     return Stored(h[1:], None, {"x": source.statistics, "h": Statistics(mean, variance)},

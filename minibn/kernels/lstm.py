@@ -42,6 +42,7 @@ def forward(call):
         np.multiply(o, tanh_c[t], out=h_t)
         examples.freeze(t, h_t, rows[t, :, :H])
         examples.freeze(t, c_t, c[t])
+        yield h_t
     return Stored(rows[1:, :, :H], c[1:], {}, {"rows": rows, "c": c, "tanh_c": tanh_c, "fiog": fiog})
 
 

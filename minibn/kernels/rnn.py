@@ -25,6 +25,7 @@ def forward(call):
         inputs.write(t, out=h_tilde)
         np.tanh(h_tilde, out=h_t)
         examples.freeze(t, h_t, rows[t, :, :H])
+        yield h_t
     return Stored(rows[1:, :, :H], None, {}, {"rows": rows})
 
 

@@ -23,6 +23,7 @@ from minibn.layers.checks import (
     check_upstream,
 )
 from minibn.layers.declared import DeclaredLayer
+from minibn.layers.layer import PIECE_STEPS
 from minibn.statistics import PopulationStatistics, Statistics
 
 
@@ -92,6 +93,17 @@ class RecurrentLayer(DeclaredLayer):
         checked = self._checked(x, mask, initial_state, statistics, first_step, data, statistics_mask)
         cache = self._run(*checked, fast=len(checked[0]) > 1)
         return cache.h, cache
+
+    def forward_reading(self, x, initial_state=None, statistics=None, first_step=0):
+        """See `minibn.layers.layer.Layer`. A kernel makes its weights and statistics ready once for many steps."""
+        for start in range(0, len(x), PIECE_STEPS):
+            piece, t = x[start:start + PIECE_STEPS], first_step + start
+            call = self._call(*self._checked(piece, None, initial_state, statistics, t, None, None))
+            if self.engine != "kernels" or array_module(x) is not np or not kernels.takes(call, self.terms):
+                yield from super().forward_reading(x, initial_state, statistics, first_step)
+                return
+            stored = yield from kernels.steps(self.kernel, call)
+            initial_state = tuple(states[-1] for states in (stored.h, stored.c) if states is not None)
 
     def backward(self, dh, cache, observe=None, observe_input=None):
         """Back-propagate through time.
@@ -169,11 +181,7 @@ class RecurrentLayer(DeclaredLayer):
 
     def _run(self, x, mask, initial_state, given, data, counted, read, fast=True):
         """The forward pass on checked arguments: everything that it computed."""
-        state = initial_state
-        if state is None:
-            learned = [self.params[name] for name in self.state_names]
-            state = tuple(array_module(x).broadcast_to(value, (x.shape[1], *value.shape)) for value in learned)
-        call = kernels.Call(x, state, self.params, mask, given, self.eps, self.input_statistics, counted)
+        call = self._call(x, mask, initial_state, given, data, counted, read)
         if fast and self.engine == "kernels" and kernels.takes(call, self.terms):
             cache = KernelCache(self, call, kernels.forward(self.kernel, call))
         else:
@@ -181,6 +189,14 @@ class RecurrentLayer(DeclaredLayer):
             cache = LayerCache(self, inputs, self._recur_forward(inputs.x_term, call, data))
         cache.learned_state, cache.read = initial_state is None, read
         return cache
+
+    def _call(self, x, mask, initial_state, given, data, counted, read):
+        """What a kernel is given of checked arguments, and the equations too."""
+        state = initial_state
+        if state is None:
+            learned = [self.params[name] for name in self.state_names]
+            state = tuple(array_module(x).broadcast_to(value, (x.shape[1], *value.shape)) for value in learned)
+        return kernels.Call(x, state, self.params, mask, given, self.eps, self.input_statistics, counted)
 
     def _equations_backward(self, dh, cache, observe, observe_input):
         dx_term, dstate, grads = self._recur_backward(dh, cache.sequence, observe)

@@ -32,6 +32,16 @@ class Layer(ABC):
                      statistics_mask=None):
         """As `forward`, where nobody will go backward: nothing is copied, and `backward` refuses the cache."""
 
+    def forward_reading(self, x, initial_state=None, statistics=None, first_step=0):
+        """Yield h_t (N, H) for symbols x (T, N), each of which need not be known before that of the step before it.
+
+        For whoever draws a symbol from h_t and writes it to ``x[t + 1]``. Nobody goes backward from here.
+        """
+        for t in range(len(x)):
+            _, cache = self.forward_only(x[t:t + 1], None, initial_state, statistics, first_step + t)
+            initial_state = cache.final_state
+            yield cache.last_output
+
     @abstractmethod
     def _add_noise(self, noise):
         """The learned states of every example, with `noise` on each h0: a flat tuple."""

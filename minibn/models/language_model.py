@@ -1,6 +1,7 @@
 """A language model: a recurrent cell, and a softmax over the next symbol at every step."""
 
 from collections import deque
+from itertools import chain
 from numbers import Real
 
 import numpy as np
@@ -78,14 +79,13 @@ class LanguageModel(RecurrentModel):
         xp = array_module(self._own["W_y"])
         x = xp.asarray(prompt)[:, None]                                                      # (T, N = 1)
         [(_, cache)] = deque(self.cell.forward_in_pieces(x, statistics=statistics), maxlen=1)        # the last piece
-        symbols = []
-        for t, uniform in enumerate(np.random.default_rng(rng).random(length), start=len(prompt)):
-            logits = affine_forward(cache.last_output[0], self._own["W_y"], self._own["b_y"])        # (K,)
-            symbols.append(draw_symbol(to_host(logits), temperature, uniform))
-            if len(symbols) < length:
-                x = xp.asarray([[symbols[-1]]])                                              # (1, 1)
-                _, cache = self.cell.forward_only(x, None, cache.final_state, statistics, t)
-        return np.array(symbols)
+        symbols = xp.zeros((length, 1), np.intp)        # (T, N = 1): each is read only after it was drawn
+        states = chain([cache.last_output],
+                       self.cell.forward_reading(symbols, cache.final_state, statistics, len(prompt)))
+        for t, (uniform, h) in enumerate(zip(np.random.default_rng(rng).random(length), states, strict=False)):
+            logits = affine_forward(h[0], self._own["W_y"], self._own["b_y"])                # (K,)
+            symbols[t] = draw_symbol(to_host(logits), temperature, uniform)
+        return to_host(symbols[:, 0]).astype(np.int64)
 
     def _read_forward(self, pieces):
         t = 0
