@@ -2,7 +2,8 @@
 
 ``python tests/saved_runs.py FOLDER`` makes them again, with the code as it is now. Each is there finished and
 unfinished, as a run that was killed after iteration 18, with its last checkpoint at 16. ``scores.json`` holds what
-`evaluate_run` said of the finished ones, and a sum that tells whether this machine rounds as the one that made them.
+`evaluate_run` said of the finished ones, and sums that tell whether this machine, and each cell's kernel, rounds as the
+one that made them.
 """
 
 import contextlib
@@ -15,6 +16,8 @@ from unittest import mock
 import numpy as np
 import tiny_run
 
+from minibn.cells import CELLS
+from minibn.layers import RecurrentLayer
 from minibn.training import evaluate_run, make_config, train
 from minibn.training.loop import _Training
 
@@ -78,6 +81,15 @@ def rounding():
     return hashlib.sha256(b"".join(part.tobytes() for part in parts)).hexdigest()
 
 
+def training_rounding(model):
+    """A sum over the gradients of a cell's kernel: it differs also where the kernel computes in another order."""
+    rng = np.random.default_rng(0)
+    x, dh = (rng.standard_normal((4, 5, width)).astype("float32") for width in (2, 3))
+    layer = RecurrentLayer(CELLS[model], 2, 3, dtype=np.float32, rng=1, engine="kernels")
+    _, grads = layer.backward(dh, layer.forward(x)[1])
+    return hashlib.sha256(b"".join(grads[name].tobytes() for name in sorted(grads))).hexdigest()
+
+
 if __name__ == "__main__":
     folder = Path(sys.argv[1])
     said = {}
@@ -85,4 +97,6 @@ if __name__ == "__main__":
         make_finished(name, folder / "finished" / name)
         make_unfinished(name, folder / "unfinished" / name)
         said[name] = scores(name, folder / "finished" / name)
-    (folder / "scores.json").write_text(json.dumps({"rounding": rounding(), "scores": said}, indent=1) + "\n")
+    sums = {"rounding": rounding(), "training_rounding": {config.model: training_rounding(config.model)
+                                                          for config, _ in RUNS.values()}}
+    (folder / "scores.json").write_text(json.dumps({**sums, "scores": said}, indent=1) + "\n")
