@@ -15,6 +15,7 @@ import strict_cupy
 
 import minibn
 from minibn.bench import PLANS, estimate, report_text, run_bench, scaling, timing, workers
+from minibn.bench import run as bench_run
 from minibn.bench.cells import OurCell, OurLayer, make_problem
 from minibn.bench.entrants import Entrant, Setting, entrants, scaling_entrants
 from minibn.bench.memory import kept_arrays, measure_memory
@@ -404,6 +405,8 @@ def test_a_table_for_each_number_of_threads(monkeypatch):
         assert [table["threads"] for table in report["tables"]] == report["machine"]["threads"] == expected
         assert [table["threads"] for table in report["sampling"]] == expected[:1]
     assert "3 threads" in report_text(report)
+    monkeypatch.delenv("OMP_NUM_THREADS")
+    assert bench_run._threads("cuda") == (5,)
 
 
 def test_processes_answer_fail_and_end():

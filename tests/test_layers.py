@@ -518,7 +518,8 @@ def test_reprs_fit_on_a_few_lines(name, engine, x):
 @EVERY_CELL
 @pytest.mark.parametrize("engine", ["equations", "kernels"])
 @pytest.mark.parametrize("given", ["all", "none", "some"])
-def test_each_symbol_is_read_only_when_its_step_is_asked_for(name, engine, given, monkeypatch):
+@pytest.mark.parametrize("dtype", [np.intp, np.uint8])
+def test_each_symbol_is_read_only_when_its_step_is_asked_for(name, engine, given, dtype, monkeypatch):
     monkeypatch.setattr("minibn.layers.base.PIECE_STEPS", 2)             # T = 5: three pieces
     cell, rng = CELLS[name](engine=engine), np.random.default_rng(1)
     known = rng.integers(D, size=(T, N))
@@ -529,7 +530,7 @@ def test_each_symbol_is_read_only_when_its_step_is_asked_for(name, engine, given
     if cell.needs_whole(statistics):
         pytest.skip("statistics of the whole sequence hang on symbols that are not known")
     expected, _ = cell.forward_only(known, initial_state=state, statistics=statistics, first_step=1)
-    x = np.zeros((T, N), np.intp)
+    x = np.zeros((T, N), dtype)
     x[0] = known[0]
     for t, h in enumerate(cell.forward_reading(x, state, statistics, first_step=1)):
         assert np.allclose(h, expected[t], rtol=1e-12, atol=1e-13), t

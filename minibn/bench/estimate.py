@@ -10,17 +10,14 @@ from typing import NamedTuple
 
 from minibn.tables import markdown_table
 
-# As their makers publish them: 10^12 operations a second in float32 and float64 without tensor cores, 10^9 bytes a
-# second from memory, bytes of the L2 cache.
-
 
 class Card(NamedTuple):
-    """A GPU."""
+    """A GPU, as its maker describes it."""
 
-    float32: float
+    float32: float      # 10^12 operations a second, without tensor cores
     float64: float
-    memory: float
-    cache: float
+    memory: float       # 10^9 bytes a second
+    cache: float        # bytes, L2
 
 
 CARDS = {"H200": Card(67, 34, 4800, 50e6), "A100": Card(19.5, 9.7, 1555, 40e6), "L4": Card(30.3, 0.47, 300, 48e6),

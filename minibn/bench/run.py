@@ -60,8 +60,8 @@ def run_bench(mode="quick", shapes=None, cells=tuple(CELLS), device="cpu", dtype
     device : {"cpu", "cuda"}
     dtype : {"float32", "float64"}
     threads : sequence of int, optional
-        Of every entrant, a table for each; by default OMP_NUM_THREADS, or one and as many as there are cores. Growth is
-        measured with the last, sampling with the first.
+        Of every entrant, a table for each; by default OMP_NUM_THREADS, or one and as many as there are cores (on a
+        GPU these alone). Growth is measured with the last, sampling with the first.
     rounds : int, optional
         Instead of the mode's, which are fewer on a GPU.
     json_path, plot_path : path-like, optional
@@ -94,7 +94,7 @@ def run_bench(mode="quick", shapes=None, cells=tuple(CELLS), device="cpu", dtype
     if device == "cuda":
         plan = plan._replace(rounds=min(plan.rounds, GPU_ROUNDS), scaling_rounds=min(plan.scaling_rounds, GPU_ROUNDS))
     rounds = plan.rounds if rounds is None else rounds
-    threads = _threads() if threads is None else tuple(threads)
+    threads = _threads(device) if threads is None else tuple(threads)
     _check(shapes, cells, dtype, rounds, threads)
     to_device(np.zeros(1), device)                       # no GPU: say so now
     for path in filter(None, (json_path, plot_path)):
@@ -132,10 +132,12 @@ def run_bench(mode="quick", shapes=None, cells=tuple(CELLS), device="cpu", dtype
     return report
 
 
-def _threads():
-    """Where nobody has said it: one thread and all of them."""
+def _threads(device):
+    """Where nobody has said it: one thread and all of them; on a GPU, where they decide nothing, all of them alone."""
     asked = os.environ.get("OMP_NUM_THREADS")
-    return (int(asked),) if asked else tuple(dict.fromkeys((1, available_cores())))
+    if asked:
+        return (int(asked),)
+    return (available_cores(),) if device == "cuda" else tuple(dict.fromkeys((1, available_cores())))
 
 
 def _ignore(text):

@@ -96,10 +96,13 @@ class RecurrentLayer(DeclaredLayer):
 
     def forward_reading(self, x, initial_state=None, statistics=None, first_step=0):
         """See `minibn.layers.layer.Layer`. A kernel makes its weights and statistics ready once for many steps."""
+        shared = array_module(x) is np and x.dtype == np.intp          # a kernel would look into a copy of any other
         for start in range(0, len(x), PIECE_STEPS):
             piece, t = x[start:start + PIECE_STEPS], first_step + start
-            call = self._call(*self._checked(piece, None, initial_state, statistics, t, None, None))
-            if self.engine != "kernels" or array_module(x) is not np or not kernels.takes(call, self.terms):
+            checked = self._checked(piece, None, initial_state, statistics, t, None, None)
+            piece, mask, state, given, _, counted, _ = checked
+            call = self._call(piece, mask, state, given, counted)
+            if self.engine != "kernels" or not shared or not kernels.takes(call, self.terms):
                 yield from super().forward_reading(x, initial_state, statistics, first_step)
                 return
             stored = yield from kernels.steps(self.kernel, call)
@@ -181,7 +184,7 @@ class RecurrentLayer(DeclaredLayer):
 
     def _run(self, x, mask, initial_state, given, data, counted, read, fast=True):
         """The forward pass on checked arguments: everything that it computed."""
-        call = self._call(x, mask, initial_state, given, data, counted, read)
+        call = self._call(x, mask, initial_state, given, counted)
         if fast and self.engine == "kernels" and kernels.takes(call, self.terms):
             cache = KernelCache(self, call, kernels.forward(self.kernel, call))
         else:
@@ -190,9 +193,8 @@ class RecurrentLayer(DeclaredLayer):
         cache.learned_state, cache.read = initial_state is None, read
         return cache
 
-    def _call(self, x, mask, initial_state, given, data, counted, read):
+    def _call(self, x, mask, state, given, counted):
         """What a kernel is given of checked arguments, and the equations too."""
-        state = initial_state
         if state is None:
             learned = [self.params[name] for name in self.state_names]
             state = tuple(array_module(x).broadcast_to(value, (x.shape[1], *value.shape)) for value in learned)
