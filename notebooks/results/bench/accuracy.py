@@ -39,10 +39,15 @@ print(json.dumps(errors))
 """
 
 
-def main(*folders):
-    before, after = (json.loads(subprocess.run([sys.executable, "-c", WORKER], check=True, cwd="/",
-                                               stdout=subprocess.PIPE, env={**os.environ, "PYTHONPATH": os.path.abspath(folder)}).stdout)
-                     for folder in folders)
+def errors_in(folder):
+    """The errors of this checkout: cell, sizes and tensor -> one for each seed."""
+    environment = {**os.environ, "PYTHONPATH": os.path.abspath(folder)}
+    return json.loads(subprocess.run([sys.executable, "-c", WORKER], check=True, cwd="/", env=environment,
+                                     stdout=subprocess.PIPE).stdout)
+
+
+def main(before, after):
+    before, after = errors_in(before), errors_in(after)
     print("| cell | T, N, D, H | tensor | before | after | ratio |\n| --- | --- | --- | ---: | ---: | ---: |")
     for key, old in before.items():
         if not key.startswith("BNLSTM") or not key.endswith("| h0"):
